@@ -1,1 +1,18 @@
-//! arena-core
+//! The contract of both sides of an arenad arena.
+//!
+//! Whatever obliges both sides of the mapping or of the socket to be redeployed when it changes lives here: offsets, array
+//! layouts, the files of an arena, mappings, the allocator, slice locks and the protocol. This crate starts no threads, has no
+//! runtime, reads no configuration and logs nothing.
+
+pub mod array;
+pub mod dtype;
+pub mod id;
+pub mod name;
+pub mod offset;
+pub mod protocol;
+
+pub use array::{ArrayLayout, LayoutError, NDIM_MAX};
+pub use dtype::Dtype;
+pub use id::{ArenaId, ObjectId, SessionId, SlotId};
+pub use name::{ArenaName, NameError, ObjectName};
+pub use offset::{BLOCK_BYTES, Extent, Offset, PAGE_BYTES};
