@@ -1,0 +1,27 @@
+//! Parameters and results of kernels: small, never arrays of the arena.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Named parameters of a kernel.
+pub type Params = BTreeMap<String, Value>;
+
+/// A parameter or a result.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum Value {
+    Bool(bool),
+    Int(i64),
+    Uint(u64),
+    Float(f64),
+    Complex {
+        re: f64,
+        im: f64,
+    },
+    Ints(Vec<i64>),
+    Floats(Vec<f64>),
+    /// Several results with names.
+    Record(BTreeMap<String, Value>),
+}
