@@ -10,6 +10,7 @@ pub mod id;
 pub mod name;
 pub mod offset;
 pub mod protocol;
+pub mod scope;
 
 pub use array::{ArrayLayout, LayoutError, NDIM_MAX};
 pub use dtype::Dtype;
