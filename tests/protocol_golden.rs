@@ -3,6 +3,8 @@
 //! A failure means that older peers would misread newer ones: raise `PROTOCOL_VERSION`, tell docs/PROTOCOL.md, and write the
 //! file anew with `ARENA_BLESS=1 cargo test -p arena-core --test protocol_golden`.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
