@@ -1,1 +1,3 @@
-//! Placeholder, replaced by the first module.
+//! The supervisor of an arena and its native workers.
+
+pub mod supervisor;
