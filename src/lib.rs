@@ -4,13 +4,24 @@
 //! layouts, the files of an arena, mappings, the allocator, slice locks and the protocol. This crate starts no threads, has no
 //! runtime, reads no configuration and logs nothing.
 
+mod address;
+pub mod alloc;
 pub mod array;
 pub mod dtype;
+pub mod files;
 pub mod id;
+pub mod layout;
+pub mod lifeline;
+pub mod mapping;
 pub mod name;
 pub mod offset;
+pub mod placement;
+pub mod process;
 pub mod protocol;
 pub mod scope;
+mod segment;
+pub mod table;
+pub mod window;
 
 pub use array::{ArrayLayout, LayoutError, NDIM_MAX};
 pub use dtype::Dtype;

@@ -1,0 +1,6 @@
+//! Tests of an arena's files and memory against the real kernel.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+mod files;
+mod support;
