@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use arena_core::layout::BlockState;
 use arena_core::protocol::FromSupervisor;
 use arena_core::{ObjectId, SessionId, SlotId};
 
 use super::event::ConnId;
-use super::records::{BlockState, ObjectRecord, ProcessRecord};
+use super::records::{ObjectRecord, ProcessRecord};
 
 /// A process that the supervisor starts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -38,6 +39,12 @@ pub enum Effect {
     Kill {
         /// Which.
         conn: ConnId,
+    },
+    /// Makes sure that the table file has memory for the object rows below `rows`. Answered by `RowsReserved`. Asked before the
+    /// first of them is written, so that writing a row never fails.
+    ReserveRows {
+        /// How many rows from the first on.
+        rows: u32,
     },
     /// Writes a row of the object table, its state last.
     WriteObject(Box<ObjectRecord>),

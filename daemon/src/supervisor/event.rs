@@ -80,6 +80,11 @@ pub enum Event {
         /// Why it was not.
         detail: String,
     },
+    /// Answers [`super::Effect::ReserveRows`].
+    RowsReserved {
+        /// How many rows from the first on have memory now; fewer than asked for where the file system is full.
+        rows: u32,
+    },
     /// Answers [`super::Effect::Sweep`].
     Swept(Swept),
     /// Answers [`super::Effect::InspectCells`]: the cells asked for that are held, waited for, poisoned or corrupt, ascending.

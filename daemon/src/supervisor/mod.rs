@@ -8,9 +8,10 @@
 //! The contract with the loop:
 //! - Effects are executed in the order they were appended, all of one call before the next event. So a row is in the journal
 //!   before the reply that grants what it describes, and a row is cleared before its extent is granted again.
-//! - [`Effect::Spawn`], [`Effect::Sweep`], [`Effect::InspectCells`] and [`Effect::CheckLocked`] are answered by one event each. The
+//! - [`Effect::Spawn`], [`Effect::ReserveRows`], [`Effect::Sweep`], [`Effect::InspectCells`] and [`Effect::CheckLocked`] are answered by one event each. The
 //!   answers are handed in, in the order of their effects, after the last effect of the call and before any other event.
 //! - [`Event::Tick`] is due when the moment that `next_deadline()` names has passed. An early or surplus tick does no harm.
+//! - What a peer sent before its end is handed in before its `Closed` and its `Gone`.
 //! - Every peer has a [`ConnId`] that is never used again. Events about a conn that the supervisor has forgotten are ignored.
 
 mod effect;
@@ -23,6 +24,4 @@ pub use effect::{Child, Effect, ExitReason, Note};
 pub use event::{CellSeen, ConnId, Event, Peer, Progress, Swept};
 pub use moment::Moment;
 pub use policy::Policy;
-pub use records::{
-    BlockState, Geometry, Identity, ObjectRecord, ProcessRecord, Recovered, Role, Survivor,
-};
+pub use records::{Geometry, Identity, ObjectRecord, ProcessRecord, Recovered, Role, Survivor};

@@ -9,7 +9,9 @@ pub struct Policy {
     pub workers: u32,
     /// Native workers kept warm beside them, for the next death.
     pub spare_workers: u32,
-    /// Sessions that may be open or lingering at once.
+    /// How long a peer may take from its connection to its hello.
+    pub hello_timeout: Duration,
+    /// Sessions that may be open or lingering at once. The process table has 1024 rows for them, the workers and the groomer.
     pub sessions_max: u32,
     /// Requests that one session may have in flight.
     pub requests_per_session_max: u32,
@@ -31,8 +33,10 @@ pub struct Policy {
     pub allocation_timeout: Duration,
     /// How long a task waits for a slice lock.
     pub lock_timeout: Duration,
-    /// How long one slice of a job is meant to take.
-    pub slice_time: Duration,
+    /// The least time that one slice of a job is meant to take.
+    pub slice_time_min: Duration,
+    /// The most time that one slice of a job is meant to take.
+    pub slice_time_max: Duration,
     /// How long a worker may go on with a task that nobody waits for before it is killed.
     pub kill_grace: Duration,
     /// How often a task may be tried; a worker's death ends a try.
@@ -54,7 +58,8 @@ impl Default for Policy {
         Self {
             workers: 2,
             spare_workers: 1,
-            sessions_max: 1024,
+            hello_timeout: Duration::from_secs(5),
+            sessions_max: 960,
             requests_per_session_max: 4096,
             jobs_per_session_max: 1024,
             jobs_max: 16_384,
@@ -65,7 +70,8 @@ impl Default for Policy {
             release_after: Duration::from_secs(30),
             allocation_timeout: Duration::from_secs(60),
             lock_timeout: Duration::from_secs(10),
-            slice_time: Duration::from_millis(5),
+            slice_time_min: Duration::from_micros(250),
+            slice_time_max: Duration::from_millis(20),
             kill_grace: Duration::from_secs(5),
             attempts_max: 2,
             quarantine_deaths: 3,

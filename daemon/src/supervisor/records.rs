@@ -1,5 +1,6 @@
 //! What survives the supervisor: rows as it writes them, and what the next one is told at its start.
 
+use arena_core::layout::BlockState;
 use arena_core::protocol::{ArenaInfo, ObjectState, Stripes};
 use arena_core::{ArrayLayout, Extent, ObjectId, ObjectName, SessionId, SlotId};
 
@@ -16,7 +17,7 @@ pub struct ObjectRecord {
     pub layout: ArrayLayout,
     /// Page-aligned start, exact length; offset 0 and length 0 for objects without elements.
     pub extent: Extent,
-    /// The name; gone when the object is removed.
+    /// The name it was made with; others find it by it only while the state is sealed or shared.
     pub name: Option<ObjectName>,
     /// The session that made it.
     pub session: SessionId,
@@ -52,17 +53,6 @@ pub struct ProcessRecord {
     pub peer: Peer,
     /// The slot it may hold locks with.
     pub slot: Option<SlotId>,
-}
-
-/// Whether a block has pages.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BlockState {
-    /// No pages.
-    Cold,
-    /// Pages of 4 KiB.
-    Small,
-    /// One page of 2 MiB.
-    Huge,
 }
 
 /// Fixed sizes of an arena.
