@@ -12,9 +12,13 @@ use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 
+use nix::libc;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
 use crate::offset::{BLOCK_BYTES, Extent};
+
+/// Since Linux 6.1; the libc crate does not have it yet.
+const MADV_COLLAPSE: libc::c_int = 25;
 
 /// How a file is mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +123,7 @@ impl AddressRange {
     }
 
     /// Gives advice that changes no contents.
-    pub(crate) fn advise(&self, advice: Advice) -> std::io::Result<()> {
+    pub(crate) fn advise(&self, advice: Advice) -> rustix::io::Result<()> {
         debug_assert!(matches!(
             advice,
             Advice::LinuxDontDump | Advice::LinuxDontFork | Advice::LinuxPopulateWrite
@@ -133,14 +137,30 @@ impl AddressRange {
         start: usize,
         len: usize,
         advice: Advice,
-    ) -> std::io::Result<()> {
+    ) -> rustix::io::Result<()> {
         if len == 0 {
             return Ok(());
         }
         assert!(start <= self.len && len <= self.len - start);
         // SAFETY: the part lies in the range of `self`, and the advice changes no contents.
-        unsafe { rustix::mm::madvise(self.base.as_ptr().add(start).cast(), len, advice) }?;
-        Ok(())
+        unsafe { rustix::mm::madvise(self.base.as_ptr().add(start).cast(), len, advice) }
+    }
+
+    /// Makes the 2 MiB block at `start` one large page, keeping what it holds. Neither rustix nor nix knows the advice.
+    pub(crate) fn collapse_block(&self, start: usize) -> rustix::io::Result<()> {
+        let block = BLOCK_BYTES as usize;
+        assert!(start <= self.len && block <= self.len - start);
+        // SAFETY: the block lies in the range of `self`, and collapsing changes no contents.
+        let result =
+            unsafe { libc::madvise(self.base.as_ptr().add(start).cast(), block, MADV_COLLAPSE) };
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(
+                rustix::io::Errno::from_io_error(&std::io::Error::last_os_error())
+                    .unwrap_or(rustix::io::Errno::INVAL),
+            )
+        }
     }
 
     /// The first address; dangling where nothing is mapped.

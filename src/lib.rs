@@ -7,12 +7,15 @@
 mod address;
 pub mod alloc;
 pub mod array;
+pub mod blocks;
 pub mod dtype;
 pub mod files;
+pub mod groom;
 pub mod id;
 pub mod layout;
 pub mod lifeline;
 pub mod mapping;
+pub mod memory;
 pub mod name;
 pub mod offset;
 pub mod placement;
