@@ -5,6 +5,18 @@ use num_complex::{Complex32, Complex64};
 
 use crate::element::ElementType;
 
+/// A bool as it lies in memory: any byte but 0 is true.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(transparent)]
+pub(crate) struct Flag(pub(crate) u8);
+
+impl Flag {
+    #[inline(always)]
+    pub(crate) const fn is_set(self) -> bool {
+        self.0 != 0
+    }
+}
+
 /// A contiguous run of elements to read.
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the names are the documentation")]
@@ -151,3 +163,36 @@ impl ElementsMut<'_> {
         self.len() == 0
     }
 }
+
+/// Evaluates an expression on the numbers of operands, whatever their type: bools as [`Flag`]s, complex numbers as real and
+/// imaginary parts in turn.
+macro_rules! on_numbers {
+    ($elements:expr, $numbers:ident => $then:expr) => {
+        match $elements {
+            Elements::Bool(bytes) => {
+                let $numbers: &[crate::elements::Flag] = bytemuck::cast_slice(bytes);
+                $then
+            }
+            Elements::I8($numbers) => $then,
+            Elements::I16($numbers) => $then,
+            Elements::I32($numbers) => $then,
+            Elements::I64($numbers) => $then,
+            Elements::U8($numbers) => $then,
+            Elements::U16($numbers) => $then,
+            Elements::U32($numbers) => $then,
+            Elements::U64($numbers) => $then,
+            Elements::F16($numbers) => $then,
+            Elements::F32($numbers) => $then,
+            Elements::F64($numbers) => $then,
+            Elements::C64(parts) => {
+                let $numbers: &[f32] = bytemuck::cast_slice(parts);
+                $then
+            }
+            Elements::C128(parts) => {
+                let $numbers: &[f64] = bytemuck::cast_slice(parts);
+                $then
+            }
+        }
+    };
+}
+pub(crate) use on_numbers;

@@ -3,7 +3,16 @@
 use crate::kernel;
 use crate::signature::Signature;
 
-static KERNELS: [&Signature; 1] = [&kernel::sum::SIGNATURE];
+static KERNELS: [&Signature; 8] = [
+    &kernel::sum::SIGNATURE,
+    &kernel::mean::SIGNATURE,
+    &kernel::var::SIGNATURE,
+    &kernel::std::SIGNATURE,
+    &kernel::min::SIGNATURE,
+    &kernel::max::SIGNATURE,
+    &kernel::dot::SIGNATURE,
+    &kernel::scale_add::SIGNATURE,
+];
 
 /// All kernels.
 #[must_use]

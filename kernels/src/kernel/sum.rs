@@ -1,15 +1,14 @@
 //! `sum`.
 
 use crate::element::ElementType;
-use crate::elements::Elements;
-use crate::kernel::float_sum::FloatSum;
+use crate::elements::{Elements, Flag};
+use crate::kernel::float_sum::{FloatSum, leaf_sum};
+use crate::kernel::int_sum::{Gives, IntSum};
 use crate::loops::ints;
-use crate::merge::Outcome;
-use crate::pass::{BadState, DataError, Pass, Sizes};
+use crate::pass::{BadState, Pass};
 use crate::plan::Plan;
 use crate::reduce::Operands;
 use crate::signature::{Body, Input, Signature, no_further_check};
-use crate::value::Value;
 
 pub(crate) static SIGNATURE: Signature = Signature {
     name: "sum",
@@ -34,54 +33,28 @@ NaNs and infinities propagate. Sums of complex numbers are sums of their parts."
 fn pass(plan: &Plan, state: &[u8]) -> Result<Box<dyn Pass>, BadState> {
     BadState::unless_first(state)?;
     Ok(match plan.element() {
-        element if element.is_complex() => Box::new(FloatSum::<2>::total()),
-        element if element.is_float() => Box::new(FloatSum::<1>::total()),
+        element if element.is_complex() => Box::new(FloatSum::<2> {
+            leaf: leaf_sum,
+            divisor: None,
+        }),
+        element if element.is_float() => Box::new(FloatSum::<1> {
+            leaf: leaf_sum,
+            divisor: None,
+        }),
         element => Box::new(IntSum {
-            unsigned: element.is_unsigned(),
+            leaf: wrapped_sum,
+            gives: if element.is_unsigned() {
+                Gives::Unsigned
+            } else {
+                Gives::Signed
+            },
         }),
     })
 }
 
-/// Node: the sum, wrapped.
-#[derive(Debug)]
-struct IntSum {
-    unsigned: bool,
-}
-
-impl Pass for IntSum {
-    fn words(&self) -> usize {
-        1
-    }
-
-    fn is_exact(&self) -> bool {
-        true
-    }
-
-    fn leaf(&self, operands: &Operands<'_>, node: &mut [u64]) {
-        node[0] = node[0].wrapping_add(int_sum(operands));
-    }
-
-    fn combine(&self, left: &mut [u64], right: &[u64], _: Sizes) {
-        left[0] = left[0].wrapping_add(right[0]);
-    }
-
-    fn is_sound(&self, _: &[u64], _: u64) -> bool {
-        true
-    }
-
-    fn finish(&self, root: Option<&[u64]>) -> Result<Outcome, DataError> {
-        let word = root.map_or(0, |node| node[0]);
-        Ok(Outcome::Value(if self.unsigned {
-            Value::Uint(word)
-        } else {
-            Value::Int(word.cast_signed())
-        }))
-    }
-}
-
-fn int_sum(operands: &Operands<'_>) -> u64 {
+fn wrapped_sum(operands: &Operands<'_>) -> u64 {
     match operands.first() {
-        Elements::Bool(x) => ints::count_true::best(x),
+        Elements::Bool(x) => ints::sum::best::<Flag>(bytemuck::cast_slice(x)),
         Elements::I8(x) => ints::sum::best(x),
         Elements::I16(x) => ints::sum::best(x),
         Elements::I32(x) => ints::sum::best(x),
@@ -90,10 +63,6 @@ fn int_sum(operands: &Operands<'_>) -> u64 {
         Elements::U16(x) => ints::sum::best(x),
         Elements::U32(x) => ints::sum::best(x),
         Elements::U64(x) => ints::sum::best(x),
-        Elements::F16(_)
-        | Elements::F32(_)
-        | Elements::F64(_)
-        | Elements::C64(_)
-        | Elements::C128(_) => unreachable!("operands have the planned element type"),
+        other => unreachable!("planned for integers, not {}", other.element_type()),
     }
 }

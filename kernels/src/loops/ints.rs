@@ -1,5 +1,6 @@
 //! Sums of integers, which are exact or wrap; no order matters.
 
+use crate::elements::Flag;
 use crate::loops::vectorised;
 
 /// An integer whose sum over one leaf is calculated in [`Self::Leaf`].
@@ -39,21 +40,57 @@ vectorised! {
     }
 }
 
-vectorised! {
-    /// How many bytes of a leaf are not 0.
-    pub(crate) fn count_true(elements: &[u8]) -> u64 {
-        let mut count = 0_u32;
-        for element in elements {
-            count += is_true(*element);
-        }
-        u64::from(count)
+impl LeafSum for Flag {
+    type Leaf = u32;
+    #[inline(always)]
+    fn add(sum: u32, element: Self) -> u32 {
+        sum + u32::from(element.is_set())
+    }
+    #[inline(always)]
+    fn word(sum: u32) -> u64 {
+        u64::from(sum)
     }
 }
 
-#[inline(always)]
-fn is_true(byte: u8) -> u32 {
-    u32::from(byte != 0)
+vectorised! {
+    /// The sum of products of two runs, wrapped to 64 bits.
+    pub(crate) fn dot<T: Wrap>(left: &[T], right: &[T]) -> u64 {
+        let mut sum = 0_u64;
+        for (left, right) in left.iter().zip(right) {
+            sum = sum.wrapping_add(left.wrap().wrapping_mul(right.wrap()));
+        }
+        sum
+    }
 }
+
+/// An integer as 64 bits of two's complement.
+pub(crate) trait Wrap: Copy + Send + Sync + 'static {
+    fn wrap(self) -> u64;
+}
+
+macro_rules! wrap_signed {
+    ($($element:ty),*) => {$(
+        impl Wrap for $element {
+            #[inline(always)]
+            fn wrap(self) -> u64 {
+                i64::from(self).cast_unsigned()
+            }
+        }
+    )*};
+}
+wrap_signed!(i8, i16, i32, i64);
+
+macro_rules! wrap_unsigned {
+    ($($element:ty),*) => {$(
+        impl Wrap for $element {
+            #[inline(always)]
+            fn wrap(self) -> u64 {
+                u64::from(self)
+            }
+        }
+    )*};
+}
+wrap_unsigned!(u8, u16, u32, u64);
 
 #[cfg(test)]
 mod tests {
@@ -76,6 +113,17 @@ mod tests {
         );
         assert_eq!(sum::best(&[i64::MAX, 1]), i64::MIN as u64);
         assert_eq!(sum::best(&[u64::MAX, 3]), 2);
-        assert_eq!(count_true::best(&vec![255; len]), len as u64);
+        assert_eq!(sum::best(&vec![Flag(255); len]), len as u64);
+    }
+
+    #[test]
+    fn every_level_gives_the_same() {
+        let narrow: Vec<i8> = (0..16_384_i32).map(|i| (i * 37 % 251) as i8).collect();
+        assert_eq!(sum::best(&narrow), sum::portable(&narrow));
+        assert_eq!(sum::avx2(&narrow), sum::portable(&narrow));
+        let wide: Vec<i64> = narrow.iter().map(|x| i64::from(*x) << 54).collect();
+        assert_eq!(dot::best(&wide, &wide), dot::portable(&wide, &wide));
+        assert_eq!(dot::avx2(&wide, &wide), dot::portable(&wide, &wide));
+        assert_eq!(dot::portable(&[-2_i8, 3], &[5, -7]).cast_signed(), -31);
     }
 }

@@ -4,8 +4,12 @@
 //! the same on every level, so the bits are. The compiler neither reorders floating-point operations nor fuses
 //! a multiplication with an addition on its own.
 
+pub(crate) mod deviations;
+pub(crate) mod extremes;
 pub(crate) mod ints;
 pub(crate) mod lanes;
+pub(crate) mod products;
+pub(crate) mod scaling;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod widen;
@@ -26,14 +30,14 @@ macro_rules! vectorised {
                 "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
             ))]
             pub(crate) fn best $(<$($generic: $bound),+>)? ($($arg: $type),*) $(-> $result)? {
-                portable($($arg),*)
+                portable $(::<$($generic),+>)? ($($arg),*)
             }
 
             /// The middle level, which a processor with AVX-512 would never run.
             #[cfg(test)]
             #[multiversion::multiversion(targets("x86_64+avx2+bmi1+bmi2+popcnt+lzcnt"))]
             pub(crate) fn avx2 $(<$($generic: $bound),+>)? ($($arg: $type),*) $(-> $result)? {
-                portable($($arg),*)
+                portable $(::<$($generic),+>)? ($($arg),*)
             }
         }
     };

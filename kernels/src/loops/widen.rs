@@ -2,6 +2,8 @@
 
 use half::f16;
 
+use crate::elements::Flag;
+
 /// An element that has a nearest float64.
 pub(crate) trait Widen: Copy + Send + Sync + 'static {
     fn widen(self) -> f64;
@@ -31,6 +33,13 @@ macro_rules! widen_rounded {
     )*};
 }
 widen_rounded!(i64, u64);
+
+impl Widen for Flag {
+    #[inline(always)]
+    fn widen(self) -> f64 {
+        f64::from(u8::from(self.is_set()))
+    }
+}
 
 impl Widen for f16 {
     #[inline(always)]

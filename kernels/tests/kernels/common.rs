@@ -1,7 +1,5 @@
 //! What the tests share: plans by name, and a whole job in one process.
 
-#![expect(dead_code, reason = "each test file uses its share")]
-
 use std::collections::BTreeMap;
 
 use arena_kernels::{
@@ -10,7 +8,7 @@ use arena_kernels::{
 };
 
 /// Plans a kernel, each of whose inputs is of that element type and shape.
-pub fn try_plan(
+pub(crate) fn try_plan(
     kernel: &str,
     element: ElementType,
     shape: &[u64],
@@ -26,12 +24,17 @@ pub fn try_plan(
 }
 
 /// The same for arguments that the kernel takes.
-pub fn plan(kernel: &str, element: ElementType, shape: &[u64], params: &[(&str, Value)]) -> Plan {
+pub(crate) fn plan(
+    kernel: &str,
+    element: ElementType,
+    shape: &[u64],
+    params: &[(&str, Value)],
+) -> Plan {
     try_plan(kernel, element, shape, params).unwrap()
 }
 
 /// Runs all passes over the data, one slice each.
-pub fn run(plan: &Plan, source: &mut dyn Source) -> Result<Value, FinishError> {
+pub(crate) fn run(plan: &Plan, source: &mut dyn Source) -> Result<Value, FinishError> {
     let mut state = Vec::new();
     loop {
         let mut merger = plan.merger(&state).unwrap();
@@ -48,7 +51,7 @@ pub fn run(plan: &Plan, source: &mut dyn Source) -> Result<Value, FinishError> {
 }
 
 /// All reductions of one input.
-pub fn reductions() -> Vec<&'static str> {
+pub(crate) fn reductions() -> Vec<&'static str> {
     kernels()
         .iter()
         .filter(|kernel| kernel.access() == Access::Reduce && kernel.inputs.len() == 1)
@@ -57,7 +60,7 @@ pub fn reductions() -> Vec<&'static str> {
 }
 
 /// Those that give a float at once.
-pub fn single_pass_reductions() -> Vec<&'static str> {
+pub(crate) fn single_pass_reductions() -> Vec<&'static str> {
     let mut names = reductions();
     names.retain(|name| *name != "histogram");
     names

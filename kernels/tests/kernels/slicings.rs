@@ -1,12 +1,10 @@
 //! Any slicing, any order of merging: the same bits.
 
-mod common;
-
+use crate::common::{self, plan, run};
 use arena_kernels::{
     Dense, ElementType, Elements, FinishError, LEAF_ELEMENTS, MergeError, Outcome, Plan, Value,
     leaf_elements,
 };
-use common::{plan, run};
 use proptest::prelude::*;
 
 fn awkward(len: usize) -> Vec<f64> {
