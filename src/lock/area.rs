@@ -16,22 +16,17 @@ use memmap2::{Advice, MmapOptions, MmapRaw};
 use super::cell::LockCell;
 use super::record::SlotRecord;
 use crate::SlotId;
+use crate::layout::{CELL_COUNT, LOCKS_BYTES};
 
-/// How many lock cells an arena has.
-pub const CELL_COUNT: u32 = 65_536;
+const CELLS_BYTES: usize = CELL_COUNT as usize * size_of::<LockCell>();
+const AREA_BYTES: usize = CELLS_BYTES + SlotId::COUNT * size_of::<SlotRecord>();
 
-const CELL_BYTES: usize = size_of::<LockCell>();
-const CELLS_BYTES: usize = CELL_COUNT as usize * CELL_BYTES;
-
-/// The size of the locks file: cells, then one record per slot. A multiple of the page size.
-pub const LOCKS_FILE_BYTES: usize = CELLS_BYTES + SlotId::COUNT * size_of::<SlotRecord>();
-
-const _: () = assert!(LOCKS_FILE_BYTES.is_multiple_of(crate::PAGE_BYTES as usize));
+const _: () = assert!(AREA_BYTES as u64 == LOCKS_BYTES);
 
 /// The mapped locks file.
 #[derive(Debug)]
 pub struct LockArea {
-    // Invariant, established by `over`: at least LOCKS_FILE_BYTES long, page-aligned, readable and writable, mapped until dropped.
+    // Invariant, established by `over`: at least AREA_BYTES long, page-aligned, readable and writable, mapped until dropped.
     map: MmapRaw,
 }
 
@@ -40,16 +35,16 @@ impl LockArea {
     /// of its; core dumps leave it out.
     ///
     /// # Errors
-    /// What the system says, or `InvalidData` where the file is shorter than [`LOCKS_FILE_BYTES`].
+    /// What the system says, or `InvalidData` where the file is shorter than [`LOCKS_BYTES`].
     pub fn map(file: impl AsFd) -> io::Result<Self> {
         let file = file.as_fd();
         let len = rustix::fs::fstat(file)?.st_size;
-        if usize::try_from(len).is_ok_and(|len| len < LOCKS_FILE_BYTES) {
+        if usize::try_from(len).is_ok_and(|len| len < AREA_BYTES) {
             let text = format!("the locks file is too short, in bytes: {len}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
         let map = MmapOptions::new()
-            .len(LOCKS_FILE_BYTES)
+            .len(AREA_BYTES)
             .map_raw(file.as_raw_fd())?;
         map.advise(Advice::DontFork)?;
         map.advise(Advice::DontDump)?;
@@ -61,12 +56,12 @@ impl LockArea {
     /// # Errors
     /// What the system says.
     pub fn anonymous() -> io::Result<Self> {
-        let map = MmapOptions::new().len(LOCKS_FILE_BYTES).map_anon()?;
+        let map = MmapOptions::new().len(AREA_BYTES).map_anon()?;
         Ok(Self::over(map.into()))
     }
 
     fn over(map: MmapRaw) -> Self {
-        assert!(map.len() >= LOCKS_FILE_BYTES);
+        assert!(map.len() >= AREA_BYTES);
         assert!(map.as_ptr().cast::<LockCell>().is_aligned());
         Self { map }
     }
@@ -105,7 +100,7 @@ mod tests {
     #[test]
     fn a_short_file_is_refused() {
         let file = tempfile::tempfile().unwrap();
-        file.set_len(LOCKS_FILE_BYTES as u64 - 1).unwrap();
+        file.set_len(AREA_BYTES as u64 - 1).unwrap();
         let error = LockArea::map(&file).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
@@ -113,7 +108,7 @@ mod tests {
     #[test]
     fn two_mappings_of_a_file_are_the_same_cells() {
         let file = tempfile::tempfile().unwrap();
-        file.set_len(LOCKS_FILE_BYTES as u64).unwrap();
+        file.set_len(AREA_BYTES as u64).unwrap();
         let (one, other) = (LockArea::map(&file).unwrap(), LockArea::map(&file).unwrap());
         one.record(SlotId(255)).issue(77);
         assert_eq!(other.record(SlotId(255)).incarnation(), 77);

@@ -54,9 +54,19 @@ impl<const N: usize> CellOf<N> {
         (&self.readers[slot / 64 % N], 1 << (slot % 64))
     }
 
-    /// The lowest slot whose reader bit is set. `Acquire` pairs with the `Release` that cleared a bit: what that reader read
+    /// Whether any reader bit is set. `Acquire` pairs with the `Release` that cleared a bit: what that reader read
     /// happened before what the caller writes.
     #[inline]
+    pub(super) fn has_readers(&self, order: Ordering) -> bool {
+        // All words are loaded: a branch per word costs more than a load from the same line.
+        let bits = self
+            .readers
+            .iter()
+            .fold(0, |any, word| any | word.load(order));
+        bits != 0
+    }
+
+    /// The lowest slot whose reader bit is set. Orderings as for [`has_readers`](Self::has_readers).
     pub(super) fn first_reader(&self, order: Ordering) -> Option<SlotId> {
         let mut first = None;
         for (word, bits) in self.readers.iter().enumerate().rev() {

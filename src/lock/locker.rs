@@ -8,18 +8,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::area::{CELL_COUNT, LockArea};
+use super::area::LockArea;
 use super::entry::{Entry, Refusal};
 use super::error::LockError;
 use super::guard::Guard;
 use super::local::{LocalTable, Thread};
 use super::party::{Party, Wakers};
 use super::patience::Patience;
-use super::range::{CellRange, Mode, Request, check, in_global_order};
+use super::range::{Mode, Request, check, in_global_order};
 use super::read::Hint;
 use super::waiting::{FutexWaiting, Waiting};
 use super::write::Access;
 use crate::SlotId;
+use crate::layout::{CELL_COUNT, CellRange};
 
 /// The arena's locks, used from one slot.
 #[derive(Debug)]

@@ -44,7 +44,7 @@ mod supervise;
 mod tests;
 
 #[cfg(not(loom))]
-pub use area::{CELL_COUNT, LOCKS_FILE_BYTES, LockArea};
+pub use area::LockArea;
 pub use cell::{CellOf, LockCell};
 pub use error::{Blocker, LockError};
 #[cfg(not(loom))]
@@ -53,7 +53,7 @@ pub use keeper::{CellReport, NotWritten};
 #[cfg(not(loom))]
 pub use locker::{Held, Locker};
 #[cfg(not(loom))]
-pub use range::{CellRange, Mode, Request, cell_generation};
+pub use range::{Mode, Request, cell_generation};
 pub use record::{Progress, SlotRecord};
 pub use slots::SlotSet;
 pub use sweep::{Certificate, PoisonedCell, Swept};
@@ -61,3 +61,5 @@ pub use sweep::{Certificate, PoisonedCell, Swept};
 pub use waiting::FutexWaiting;
 pub use waiting::{Moment, Protocol, ROUND, Rules, Waiting, monotonic_ns};
 pub use word::State;
+
+pub use crate::layout::{CELL_COUNT, CellRange, LOCKS_BYTES};

@@ -1,17 +1,8 @@
 //! What a lock request names: cells, the use of them that is meant, and what for.
 
-use super::area::CELL_COUNT;
 use super::error::LockError;
 use crate::ObjectId;
-
-/// Adjacent cells, counted over the arena.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct CellRange {
-    /// The first cell.
-    pub first: u32,
-    /// How many.
-    pub count: u32,
-}
+use crate::layout::{CELL_COUNT, CellRange};
 
 impl CellRange {
     /// The cell behind the last.

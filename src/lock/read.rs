@@ -107,6 +107,15 @@ impl<W: Waiting, const N: usize> Entry<'_, W, N> {
 
     #[inline]
     fn may_read(&self, state: State, hint: Hint) -> Result<(), Refusal> {
+        if state.0 & !WAITERS == 0 {
+            return Ok(());
+        }
+        self.may_read_in(state, hint)
+    }
+
+    /// [`may_read`](Self::may_read) where there is more to see than waiters.
+    #[cold]
+    fn may_read_in(&self, state: State, hint: Hint) -> Result<(), Refusal> {
         self.check_open(state)?;
         if state.is_poisoned() && W::Rules::READER_HEEDS_POISON {
             let (cell, image) = (self.index, state.has_image());

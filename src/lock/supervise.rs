@@ -2,11 +2,11 @@
 
 use super::area::LockArea;
 use super::keeper::{CellReport, NotWritten};
-use super::range::CellRange;
 use super::slots::SlotSet;
 use super::sweep::{Certificate, Sweep, Swept};
 use super::waiting::FutexWaiting;
 use crate::SlotId;
+use crate::layout::CellRange;
 
 impl LockArea {
     /// Opens cells for a new shared object: generation written, every flag and holder gone. Before the object is announced.

@@ -31,14 +31,15 @@ impl<W: Waiting, const N: usize> Entry<'_, W, N> {
     /// Claims, drains and is granted, waiting as long as `patience` lasts.
     #[inline]
     pub(super) fn write(&self, access: Access, patience: &mut Patience) -> Result<(), LockError> {
-        match self.claim(access) {
-            Ok(()) => {}
+        let claimed = match self.claim(access) {
+            Ok(claimed) => claimed,
             Err(refusal) => self.wait_to_claim(refusal, access, patience)?,
-        }
-        if self.drained().is_err() {
+        };
+        // ENTER (Acquire): pairs with the LEAVE that cleared each bit.
+        if self.cell.has_readers(W::Rules::ENTER) {
             self.wait_until_drained(patience)?;
         }
-        self.grant()
+        self.grant(claimed)
     }
 
     /// Marks the before-image as complete. `Release`: the copy lies before the mark; the mark is a read-modify-write with `Acquire`
@@ -75,9 +76,10 @@ impl<W: Waiting, const N: usize> Entry<'_, W, N> {
         self.leave_writing(image, 0)
     }
 
-    fn claim(&self, access: Access) -> Result<(), Refusal> {
+    #[inline]
+    fn claim(&self, access: Access) -> Result<State, Refusal> {
         let mut state = self.cell.state(Ordering::Relaxed);
-        loop {
+        let claimed = loop {
             self.may_claim(state, access)?;
             let claimed = (state.0 & !WRITER_PENDING) | DRAINING | writer_field(self.party.slot);
             // ENTER (Acquire): pairs with the LEAVE of the writer before. A later writer reads what it wrote.
@@ -87,22 +89,35 @@ impl<W: Waiting, const N: usize> Entry<'_, W, N> {
                 W::Rules::ENTER,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => break,
+                Ok(_) => break State(claimed),
                 Err(found) => state = State(found),
             }
-        }
+        };
         // The claim before the look at the readers: see the race in `read`.
         if W::Rules::WRITER_FENCE {
             fence_after_rmw();
         }
         self.reached(Moment::Claimed);
-        self.check_generation().map_err(|error| {
-            self.withdraw();
-            error.into()
-        })
+        match self.check_generation() {
+            Ok(()) => Ok(claimed),
+            Err(error) => {
+                self.withdraw();
+                Err(error.into())
+            }
+        }
     }
 
+    #[inline]
     fn may_claim(&self, state: State, access: Access) -> Result<(), Refusal> {
+        if state.0 & !(WAITERS | WRITER_PENDING) == 0 {
+            return Ok(());
+        }
+        self.may_claim_in(state, access)
+    }
+
+    /// [`may_claim`](Self::may_claim) where there is more to see than waiters.
+    #[cold]
+    fn may_claim_in(&self, state: State, access: Access) -> Result<(), Refusal> {
         self.check_open(state)?;
         self.writer_blocks(state)?;
         if state.is_poisoned() && access == Access::Change {
@@ -113,9 +128,7 @@ impl<W: Waiting, const N: usize> Entry<'_, W, N> {
     }
 
     /// Whether no reader is in. A writer's own bit means that its thread reads the stripe; other threads are kept out before.
-    #[inline]
     fn drained(&self) -> Result<(), Refusal> {
-        // ENTER (Acquire): pairs with the LEAVE that cleared each bit.
         match self.cell.first_reader(W::Rules::ENTER) {
             None => Ok(()),
             Some(_) if self.reads_already() => Err(LockError::Upgrade { cell: self.index }.into()),
@@ -125,21 +138,17 @@ impl<W: Waiting, const N: usize> Entry<'_, W, N> {
 
     /// Clears DRAINING. `Acquire`: no store to the stripe moves before it, so a death before the grant has written nothing.
     #[inline]
-    fn grant(&self) -> Result<(), LockError> {
-        let mine = writer_field(self.party.slot);
-        let mut state = self.cell.state.load(Ordering::Relaxed);
-        loop {
-            if state & (WRITER | DRAINING) != mine | DRAINING {
+    fn grant(&self, claimed: State) -> Result<(), LockError> {
+        let State(mut state) = claimed;
+        while let Err(found) = self.cell.state.compare_exchange(
+            state,
+            state & !DRAINING,
+            Ordering::Acquire,
+            Ordering::Relaxed,
+        ) {
+            state = found;
+            if state & (WRITER | DRAINING) != claimed.0 & (WRITER | DRAINING) {
                 return Err(self.lost(State(state)));
-            }
-            match self.cell.state.compare_exchange(
-                state,
-                state & !DRAINING,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => break,
-                Err(found) => state = found,
             }
         }
         self.reached(Moment::Granted);
@@ -153,7 +162,7 @@ impl<W: Waiting, const N: usize> Entry<'_, W, N> {
         first: Refusal,
         access: Access,
         patience: &mut Patience,
-    ) -> Result<(), LockError> {
+    ) -> Result<State, LockError> {
         let mut refusal = first;
         let mut hinted = false;
         loop {
@@ -178,7 +187,7 @@ impl<W: Waiting, const N: usize> Entry<'_, W, N> {
                 Err(error) => return Err(error),
             }
             match self.claim(access) {
-                Ok(()) => return Ok(()),
+                Ok(claimed) => return Ok(claimed),
                 Err(next) => refusal = next,
             }
         }
