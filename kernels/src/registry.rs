@@ -3,7 +3,7 @@
 use crate::kernel;
 use crate::signature::Signature;
 
-static KERNELS: [&Signature; 8] = [
+static KERNELS: [&Signature; 9] = [
     &kernel::sum::SIGNATURE,
     &kernel::mean::SIGNATURE,
     &kernel::var::SIGNATURE,
@@ -11,6 +11,7 @@ static KERNELS: [&Signature; 8] = [
     &kernel::min::SIGNATURE,
     &kernel::max::SIGNATURE,
     &kernel::dot::SIGNATURE,
+    &kernel::histogram::SIGNATURE,
     &kernel::scale_add::SIGNATURE,
 ];
 

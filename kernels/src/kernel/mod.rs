@@ -3,6 +3,8 @@
 pub(crate) mod dot;
 mod extremes;
 mod float_sum;
+mod grid;
+pub(crate) mod histogram;
 mod int_sum;
 pub(crate) mod max;
 pub(crate) mod mean;

@@ -4,6 +4,7 @@
 //! the same on every level, so the bits are. The compiler neither reorders floating-point operations nor fuses
 //! a multiplication with an addition on its own.
 
+pub(crate) mod binning;
 pub(crate) mod deviations;
 pub(crate) mod extremes;
 pub(crate) mod ints;
