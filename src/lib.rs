@@ -8,6 +8,7 @@ mod address;
 pub mod alloc;
 pub mod array;
 pub mod blocks;
+pub mod copy;
 pub mod dtype;
 pub mod files;
 pub mod futex;

@@ -72,7 +72,7 @@ impl BitSet {
             let rest = word & (u64::MAX << (at % WORD_BITS));
             if rest != 0 {
                 let found = at / WORD_BITS * WORD_BITS + u64::from(rest.trailing_zeros());
-                return Some(self.descend(depth, found, |word| word.trailing_zeros()));
+                return Some(self.descend(depth, found, u64::trailing_zeros));
             }
             at = at / WORD_BITS + 1;
         }
@@ -84,12 +84,16 @@ impl BitSet {
         let bound = self.levels[0].len() as u64 * WORD_BITS;
         let mut at = to.min(bound);
         for (depth, level) in self.levels.iter().enumerate() {
-            if !at.is_multiple_of(WORD_BITS) {
-                let rest = level[(at / WORD_BITS) as usize] & !(u64::MAX << (at % WORD_BITS));
-                if rest != 0 {
-                    let found = at / WORD_BITS * WORD_BITS + highest(rest);
-                    return Some(self.descend(depth, found, |word| highest(word) as u32));
-                }
+            // On a word's boundary the words below are all meant, which the level above knows; the top has none above.
+            let (word, mask) = match at % WORD_BITS {
+                0 if depth + 1 == self.levels.len() && at > 0 => (0, u64::MAX),
+                0 => (0, 0),
+                bits => (at / WORD_BITS, !(u64::MAX << bits)),
+            };
+            let rest = level[word as usize] & mask;
+            if rest != 0 {
+                let found = word * WORD_BITS + highest(rest);
+                return Some(self.descend(depth, found, |word| highest(word) as u32));
             }
             at /= WORD_BITS;
         }

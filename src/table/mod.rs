@@ -78,7 +78,7 @@ impl Table {
         let words: &[u64] = bytemuck::cast_slice(std::slice::from_ref(&header));
         table.store_words(8, &words[1..]);
         // Release: whoever finds the arena ready finds its header.
-        table.words.word(0).store(READY, Ordering::Release);
+        table.words.store(0, READY, Ordering::Release);
         table.rows_reserved = 0;
         Ok(table)
     }
@@ -204,8 +204,8 @@ impl Table {
         let end = first.checked_add(states.len() as u64);
         assert!(end.is_some_and(|end| end <= self.geometry.block_count()));
         for (at, &state) in (self.geometry.blocks_offset() + first..).zip(states) {
-            // Relaxed: each byte stands for itself, and it is a hint that a restart compares with the file.
-            self.words.byte(at).store(state as u8, Ordering::Relaxed);
+            // A hint: a restart compares it with the file system.
+            self.words.store_byte(at, state as u8);
         }
     }
 
@@ -216,20 +216,18 @@ impl Table {
     pub fn write_session_floor(&self, floor: u64) {
         let at = std::mem::offset_of!(Header, session_floor) as u64;
         self.words
-            .word(at)
-            .store(checked_counter(floor), Ordering::Release);
+            .store(at, checked_counter(floor), Ordering::Release);
     }
 
     fn write_incarnation(&self, incarnation: u64) {
         let at = std::mem::offset_of!(Header, incarnation) as u64;
         self.words
-            .word(at)
-            .store(checked_counter(incarnation), Ordering::Release);
+            .store(at, checked_counter(incarnation), Ordering::Release);
     }
 
     /// Marks a row as being written, before its body changes.
     fn open_row(&self, base: u64) {
-        self.words.word(base).store(WRITING, Ordering::Relaxed);
+        self.words.store(base, WRITING, Ordering::Relaxed);
         // Release fence: the mark is stored before the body.
         fence(Ordering::Release);
     }
@@ -237,12 +235,12 @@ impl Table {
     /// Publishes a row, after its body.
     fn close_row(&self, base: u64, word: u64) {
         // Release: the body is stored before the word that makes it valid.
-        self.words.word(base).store(word, Ordering::Release);
+        self.words.store(base, word, Ordering::Release);
     }
 
     fn store_words(&self, offset: u64, words: &[u64]) {
         for (at, &word) in (offset..).step_by(8).zip(words) {
-            self.words.word(at).store(word, Ordering::Relaxed);
+            self.words.store(at, word, Ordering::Relaxed);
         }
     }
 
@@ -270,3 +268,6 @@ fn reserve(file: impl AsFd, offset: u64, len: u64) -> Result<(), TableError> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,13 +2,15 @@
 //! The mapped table file as atomic words and bytes: the only code that touches the mapping.
 
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU8, AtomicU64};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use memmap2::{Advice, MmapRaw};
 
 /// A mapping of the whole table file.
 pub(super) struct Words {
     map: MmapRaw,
+    #[cfg(test)]
+    pub(super) fuse: super::tests::Fuse,
 }
 
 impl Words {
@@ -18,11 +20,29 @@ impl Words {
         let map = MmapRaw::map_raw(&file)?;
         map.advise(Advice::DontDump)?;
         map.advise(Advice::DontFork)?;
-        Ok(Self { map })
+        Ok(Self {
+            map,
+            #[cfg(test)]
+            fuse: super::tests::Fuse::default(),
+        })
+    }
+
+    /// Stores a word at `offset`, a multiple of eight.
+    pub(super) fn store(&self, offset: u64, value: u64, ordering: Ordering) {
+        #[cfg(test)]
+        self.fuse.burn();
+        self.word(offset).store(value, ordering);
+    }
+
+    /// Stores a byte at `offset`. Each byte stands for itself.
+    pub(super) fn store_byte(&self, offset: u64, value: u8) {
+        #[cfg(test)]
+        self.fuse.burn();
+        self.byte(offset).store(value, Ordering::Relaxed);
     }
 
     /// The word at `offset`, a multiple of eight.
-    pub(super) fn word(&self, offset: u64) -> &AtomicU64 {
+    fn word(&self, offset: u64) -> &AtomicU64 {
         let at = usize::try_from(offset).expect("offsets come from a geometry below 2^46 bytes");
         assert!(at.is_multiple_of(8) && at < self.map.len() && self.map.len() - at >= 8);
         // SAFETY: the assertion keeps the word inside the mapping and aligned (mappings begin on a page). The mapping lives as
@@ -32,7 +52,7 @@ impl Words {
     }
 
     /// The byte at `offset`.
-    pub(super) fn byte(&self, offset: u64) -> &AtomicU8 {
+    fn byte(&self, offset: u64) -> &AtomicU8 {
         let at = usize::try_from(offset).expect("offsets come from a geometry below 2^46 bytes");
         assert!(at < self.map.len());
         // SAFETY: as in `word`; a byte has no alignment.

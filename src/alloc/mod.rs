@@ -206,3 +206,6 @@ impl Allocator {
         self.by_len.remove(&(len, offset));
     }
 }
+
+#[cfg(test)]
+mod tests;
