@@ -12,7 +12,8 @@ pub(crate) static SIGNATURE: Signature = Signature {
     doc: "
 (x[0] + x[1] + ...) / n. As numpy.mean, but always in float64: float16 and float32 too, where NumPy adds in float32 and rounds
 to the element type. The sum is that of the kernel `sum`, with its bits and its error bound; integers never wrap: up to 32 bits they
-are added exactly within leaves, 64-bit ones are rounded to float64 first. The mean of no elements is NaN.",
+are added exactly within leaves, 64-bit ones are rounded to float64 first. The mean of no elements is NaN.
+Of complex numbers the parts are averaged each on its own, so that a NaN in one of them leaves the other alone.",
     inputs: &[Input {
         name: "x",
         doc: "what to average",

@@ -2,5 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail with their test")]
 
+mod arrays;
 mod common;
+mod golden;
 mod slicings;
