@@ -13,8 +13,8 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
@@ -103,8 +103,8 @@ impl<'f> Groomer<'f> {
         Ok(())
     }
 
-    /// How many blocks may be populated now, beside those that are being populated, or what forbids even one.
-    fn look(&self, being_populated: u64) -> Result<u64, Shortage> {
+    /// How many blocks may be populated now, or what forbids even one.
+    fn look(&self) -> Result<u64, Shortage> {
         let rooms = [
             (self.filesystem_room(), Shortage::Filesystem),
             (self.cgroup_room(), Shortage::Cgroup),
@@ -114,7 +114,7 @@ impl<'f> Groomer<'f> {
             .into_iter()
             .min_by_key(|&(room, _)| room)
             .expect("the list of rooms is not empty");
-        match (room / BLOCK_BYTES).saturating_sub(being_populated) {
+        match room / BLOCK_BYTES {
             0 => Err(shortage),
             blocks => Ok(blocks.div_ceil(4).min(BLOCKS_PER_LOOK)),
         }
@@ -180,7 +180,6 @@ struct Outcome {
 #[derive(Default)]
 struct Budget {
     blocks: u64,
-    being_populated: u64,
     shortage: Option<Shortage>,
 }
 
@@ -203,11 +202,9 @@ impl Run<'_, '_> {
             if block >= self.count {
                 return outcomes;
             }
-            let huge = self.take_from_budget().and_then(|()| {
-                let populated = self.populate_block(block);
-                self.budget().being_populated -= 1;
-                populated
-            });
+            let huge = self
+                .take_from_budget()
+                .and_then(|()| self.populate_block(block));
             let failed = huge.is_err();
             outcomes.push(Outcome { block, huge });
             if failed {
@@ -216,48 +213,29 @@ impl Run<'_, '_> {
         }
     }
 
-    fn budget(&self) -> MutexGuard<'_, Budget> {
-        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Once memory was short the run is over for every thread, so that what was done stays a front of the order.
     fn take_from_budget(&self) -> Result<(), Shortage> {
-        let mut budget = self.budget();
+        let mut budget = match self.budget.lock() {
+            Ok(budget) => budget,
+            Err(poisoned) => poisoned.into_inner(),
+        };
         if budget.blocks == 0 && budget.shortage.is_none() {
-            match self.groomer.look(budget.being_populated) {
+            match self.groomer.look() {
                 Ok(blocks) => budget.blocks = blocks,
                 Err(shortage) => budget.shortage = Some(shortage),
             }
         }
-        if let Some(shortage) = budget.shortage {
-            return Err(shortage);
+        match budget.shortage {
+            Some(shortage) => Err(shortage),
+            None => {
+                budget.blocks -= 1;
+                Ok(())
+            }
         }
-        budget.blocks -= 1;
-        budget.being_populated += 1;
-        Ok(())
     }
 
-    /// Populates one block; whether it is one large page. A block without any page before has none after a failure either.
+    /// Populates one block; whether it is one large page.
     fn populate_block(&self, block: u64) -> Result<bool, Shortage> {
-        let was_hole = self.is_hole(block);
-        let populated = self.populate_cold(block);
-        if populated.is_err() && was_hole {
-            let block = self.first_offset / BLOCK_BYTES + block;
-            // Should it fail, the pages stay until the next order for this block.
-            self.groomer.release(block..block + 1).ok();
-        }
-        populated
-    }
-
-    fn is_hole(&self, block: u64) -> bool {
-        let start = self.first_offset + block * BLOCK_BYTES;
-        match rustix::fs::seek(self.groomer.data, SeekFrom::Data(start)) {
-            Ok(data) => data >= start + BLOCK_BYTES,
-            Err(errno) => errno == Errno::NXIO,
-        }
-    }
-
-    fn populate_cold(&self, block: u64) -> Result<bool, Shortage> {
         let start = (block * BLOCK_BYTES) as usize;
         self.populate_pages(start, PAGE_BYTES as usize)?;
         if self.collapse(start) {

@@ -56,6 +56,20 @@ impl Window {
         Ok(())
     }
 
+    /// Takes [`Window::make_private`] back: writes reach the arena again, and what was written meanwhile is lost. For an owner
+    /// whose seal was refused, while nobody else may write the object.
+    ///
+    /// # Errors
+    /// What the kernel says; the window may then be inherited by forked children.
+    pub fn make_shared(&mut self) -> io::Result<()> {
+        if self.private {
+            self.range.remap(self.file.as_fd(), Access::Write)?;
+            self.private = false;
+            self.range.advise(Advice::LinuxDontFork)?;
+        }
+        Ok(())
+    }
+
     /// Whether writes reach nobody.
     #[must_use]
     pub const fn is_private(&self) -> bool {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
-use super::Part;
 use crate::name::ArenaName;
 use crate::table::TableError;
 
@@ -69,18 +68,7 @@ pub enum FilesError {
     },
     /// The table cannot be served.
     #[error(transparent)]
-    Table(TableError),
-}
-
-impl From<TableError> for FilesError {
-    fn from(error: TableError) -> Self {
-        match error {
-            TableError::Full => Self::Full {
-                path: Part::Table.name().into(),
-            },
-            error => Self::Table(error),
-        }
-    }
+    Table(#[from] TableError),
 }
 
 impl FilesError {

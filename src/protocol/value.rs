@@ -25,3 +25,29 @@ pub enum Value {
     /// Several results with names.
     Record(BTreeMap<String, Value>),
 }
+
+macro_rules! value_from {
+    ($($type:ty => $variant:ident),* $(,)?) => {
+        $(impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                Self::$variant(value.into())
+            }
+        })*
+    };
+}
+
+value_from! {
+    bool => Bool,
+    i8 => Int,
+    i16 => Int,
+    i32 => Int,
+    i64 => Int,
+    u8 => Uint,
+    u16 => Uint,
+    u32 => Uint,
+    u64 => Uint,
+    f32 => Float,
+    f64 => Float,
+    Vec<i64> => Ints,
+    Vec<f64> => Floats,
+}
