@@ -12,10 +12,11 @@ use crate::name::ArenaName;
 /// A sparse memfd of `bytes`, whose size is final.
 pub(super) fn create(arena: &ArenaName, part: Part, bytes: u64) -> Result<OwnedFd, FilesError> {
     let name = format!("arenad.{arena}.{}", part.name());
-    sealed(&name, bytes).map_err(|errno| FilesError::of_errno("create", name, errno))
+    sealed_memfd(&name, bytes).map_err(|errno| FilesError::of_errno("create", name, errno))
 }
 
-fn sealed(name: &str, bytes: u64) -> Result<OwnedFd, Errno> {
+/// A sparse memfd of `bytes`, closed to other users and sealed against resizing.
+pub(crate) fn sealed_memfd(name: &str, bytes: u64) -> Result<OwnedFd, Errno> {
     let file = open(name)?;
     // The default mode lets every user open the file through /proc.
     rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;

@@ -14,6 +14,7 @@ pub use admin::{ArenaListing, list, remove};
 pub use error::FilesError;
 pub use place::{Backing, Part};
 
+pub(crate) use memfd::sealed_memfd;
 pub(crate) use place::Place;
 
 use std::io;
