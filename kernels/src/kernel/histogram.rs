@@ -7,7 +7,7 @@ use crate::elements::Elements;
 use crate::elements::on_numbers;
 use crate::kernel::extremes::{leaf_extreme, merge};
 use crate::kernel::grid::{Grid, Range};
-use crate::loops::binning::{Ruler, slots, tally};
+use crate::loops::binning::{Ruler, tally};
 use crate::loops::extremes::{Greatest, Least};
 use crate::loops::widen::Widen;
 use crate::merge::Outcome;
@@ -20,9 +20,6 @@ use crate::value::Value;
 
 /// The counts of as many bins fit into partial results of 64 KiB.
 const BINS_MAX: i64 = 8_000;
-
-/// Elements whose bins are looked for at a time.
-const BLOCK: usize = 512;
 
 pub(crate) static SIGNATURE: Signature = Signature {
     name: "histogram",
@@ -272,37 +269,16 @@ impl CountPass {
     fn count_by_ruler<T: Widen>(&self, elements: &[T], ruler: &Ruler, counts: &mut [u64]) {
         let width = ruler.doubtful as usize + 1;
         let mut tables = vec![0_u32; 4 * width];
-        let mut found = [0_u32; BLOCK];
-        let mut doubtful = 0;
-        for block in elements.chunks(BLOCK) {
-            let found = &mut found[..block.len()];
-            slots::best(block, ruler, found);
-            tally(found, &mut tables);
-            let doubtful_now = tables.iter().skip(width - 1).step_by(width).sum();
-            if doubtful != doubtful_now {
-                doubtful = doubtful_now;
-                self.count_doubtful(block, found, ruler, counts);
+        let mut doubtful = Vec::new();
+        tally::best(elements, ruler, &mut tables, &mut doubtful);
+        for number in doubtful {
+            if let Some(bin) = self.grid.bin(elements[number].widen()) {
+                counts[bin] += 1;
             }
         }
         for table in tables.chunks_exact(width) {
             for (count, more) in counts.iter_mut().zip(table) {
                 *count += u64::from(*more);
-            }
-        }
-    }
-
-    fn count_doubtful<T: Widen>(
-        &self,
-        block: &[T],
-        found: &[u32],
-        ruler: &Ruler,
-        counts: &mut [u64],
-    ) {
-        for (element, slot) in block.iter().zip(found) {
-            if *slot == ruler.doubtful
-                && let Some(bin) = self.grid.bin(element.widen())
-            {
-                counts[bin] += 1;
             }
         }
     }

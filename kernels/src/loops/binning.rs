@@ -25,26 +25,52 @@ pub(crate) struct Ruler {
     pub(crate) doubtful: u32,
 }
 
+/// Elements whose slots are found before they are counted: few enough that the processor counts one block while it waits for
+/// the next to come from memory.
+const BLOCK: usize = 128;
+
 vectorised! {
-    /// The slot of each element.
-    pub(crate) fn slots<T: Widen>(elements: &[T], ruler: &Ruler, slots: &mut [u32]) {
-        for (slot, element) in slots.iter_mut().zip(elements) {
-            let x = element.widen();
-            let position = (x - ruler.first) * ruler.scale;
-            let shifted = position + TWO_TO_52;
-            let from_edge = position - (shifted - TWO_TO_52);
-            let nearest = shifted.to_bits() as u32;
-            let bin = nearest.wrapping_sub(u32::from(from_edge < 0.0));
-            let is_inside = (x >= ruler.first) & (x <= ruler.last);
-            let is_sure = from_edge.abs() > ruler.doubt;
-            let inside = if is_sure { bin } else { ruler.doubtful };
-            *slot = if is_inside { inside } else { ruler.outside };
+    /// Counts the slots of elements in four tables of equal length, so that equal slots in a row do not wait for each other, and lists
+    /// the numbers of doubtful elements.
+    pub(crate) fn tally<T: Widen>(elements: &[T], ruler: &Ruler, tables: &mut [u32], doubtful: &mut Vec<usize>) {
+        let mut slots = [0; BLOCK];
+        let (blocks, rest) = elements.as_chunks::<BLOCK>();
+        for (number, block) in blocks.iter().enumerate() {
+            if find_slots(block, ruler, &mut slots) {
+                list(&slots, ruler, number * BLOCK, doubtful);
+            }
+            count(&slots, tables);
         }
+        let slots = &mut slots[..rest.len()];
+        if find_slots(rest, ruler, slots) {
+            list(slots, ruler, blocks.len() * BLOCK, doubtful);
+        }
+        count(slots, tables);
     }
 }
 
-/// Counts slots in four tables in turn, so that equal slots in a row do not wait for each other.
-pub(crate) fn tally(slots: &[u32], tables: &mut [u32]) {
+/// The slot of each element, and whether any is doubtful.
+#[inline(always)]
+fn find_slots<T: Widen>(elements: &[T], ruler: &Ruler, slots: &mut [u32]) -> bool {
+    let mut any_doubt = false;
+    for (slot, element) in slots.iter_mut().zip(elements) {
+        let x = element.widen();
+        let position = (x - ruler.first) * ruler.scale;
+        let shifted = position + TWO_TO_52;
+        let from_edge = position - (shifted - TWO_TO_52);
+        let nearest = shifted.to_bits() as u32;
+        let bin = nearest.wrapping_sub(u32::from(from_edge < 0.0));
+        let is_inside = (x >= ruler.first) & (x <= ruler.last);
+        let is_doubtful = is_inside & (from_edge.abs() <= ruler.doubt);
+        any_doubt |= is_doubtful;
+        let inside = if is_doubtful { ruler.doubtful } else { bin };
+        *slot = if is_inside { inside } else { ruler.outside };
+    }
+    any_doubt
+}
+
+#[inline(always)]
+fn count(slots: &[u32], tables: &mut [u32]) {
     let width = tables.len() / 4;
     let (ab, cd) = tables.split_at_mut(2 * width);
     let ((a, b), (c, d)) = (ab.split_at_mut(width), cd.split_at_mut(width));
@@ -58,6 +84,13 @@ pub(crate) fn tally(slots: &[u32], tables: &mut [u32]) {
     for slot in rest {
         a[*slot as usize] += 1;
     }
+}
+
+#[cold]
+fn list(slots: &[u32], ruler: &Ruler, first: usize, doubtful: &mut Vec<usize>) {
+    let is_doubtful = |(_, slot): &(usize, &u32)| **slot == ruler.doubtful;
+    let numbers = slots.iter().enumerate().filter(is_doubtful);
+    doubtful.extend(numbers.map(|(number, _)| first + number));
 }
 
 #[cfg(test)]
@@ -75,12 +108,18 @@ mod tests {
     };
 
     #[test]
-    fn every_level_finds_the_same_slots() {
-        let floats = awkward_floats(1_001);
-        let [mut portable, mut best, mut avx2] = [[0; 1_001]; 3];
-        slots::portable(&floats, &RULER, &mut portable);
-        slots::best(&floats, &RULER, &mut best);
-        slots::avx2(&floats, &RULER, &mut avx2);
+    fn every_level_counts_the_same() {
+        type Tally = fn(&[f64], &Ruler, &mut [u32], &mut Vec<usize>);
+        let mut floats = awkward_floats(1_001);
+        floats[900] = 3.5;
+        floats[1_000] = 8.0;
+        let levels: [Tally; 3] = [tally::portable, tally::best, tally::avx2];
+        let [portable, best, avx2] = levels.map(|level| {
+            let (mut tables, mut doubtful) = (vec![0; 4 * 102], Vec::new());
+            level(&floats, &RULER, &mut tables, &mut doubtful);
+            (tables, doubtful)
+        });
+        assert_eq!(portable.1, [900, 1_000]);
         assert_eq!(best, portable);
         assert_eq!(avx2, portable);
     }
@@ -98,12 +137,10 @@ mod tests {
             -3.0,
             f64::INFINITY,
         ];
-        let mut found = [0; 9];
-        slots::best(&elements, &RULER, &mut found);
-        assert_eq!(found, [101, 0, 101, 99, 101, 100, 100, 100, 100]);
-        let mut tables = [0; 4 * 102];
-        tally(&found, &mut tables);
+        let (mut tables, mut doubtful) = (vec![0; 4 * 102], Vec::new());
+        tally::best(&elements, &RULER, &mut tables, &mut doubtful);
         let total = |slot: usize| (0..4).map(|table| tables[table * 102 + slot]).sum::<u32>();
         assert_eq!([total(0), total(99), total(100), total(101)], [1, 1, 4, 3]);
+        assert_eq!(doubtful, [0, 2, 4]);
     }
 }

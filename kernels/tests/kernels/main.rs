@@ -5,4 +5,5 @@
 mod arrays;
 mod common;
 mod golden;
+mod signatures;
 mod slicings;

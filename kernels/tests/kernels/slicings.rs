@@ -119,3 +119,24 @@ fn what_is_missing_is_told() {
         Err(FinishError::Incomplete { missing: 4..5 })
     );
 }
+
+/// Counts that exceed the elements could overflow when they are added up.
+#[test]
+fn impossible_counts_are_refused() {
+    let range = [("bins", Value::Int(2)), ("range", Value::Ints(vec![0, 1]))];
+    let plan = plan(
+        "histogram",
+        ElementType::Float64,
+        &[2 * LEAF_ELEMENTS],
+        &range,
+    );
+    let mut merger = plan.merger(&[]).unwrap();
+    let bytes = |words: [u64; 4]| words.map(u64::to_le_bytes).concat();
+    for counts in [[u64::MAX, 1], [LEAF_ELEMENTS, 1], [u64::MAX, u64::MAX]] {
+        let refused = merger.insert(&bytes([0, 1, counts[0], counts[1]]));
+        assert!(matches!(refused, Err(MergeError::Partials(_))));
+    }
+    merger.insert(&bytes([0, 1, LEAF_ELEMENTS - 1, 1])).unwrap();
+    merger.insert(&bytes([1, 2, 0, 0])).unwrap();
+    assert!(merger.finish().is_ok());
+}
