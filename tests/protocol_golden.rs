@@ -104,6 +104,7 @@ fn to_supervisor() -> Vec<(&'static str, ToSupervisor)> {
                     arena: arena().id,
                     session: SessionId(9),
                     pins: vec![OBJECT],
+                    windows: vec![OBJECT],
                 }),
             }),
         ),

@@ -303,6 +303,7 @@ impl Session {
             arena: lost.arena.id(),
             session: lost.session,
             pins: declared.clone(),
+            windows: locked(&self.windows).iter().copied().collect(),
         };
         match self.greet_patiently(&resume, &lost.arena) {
             Ok(greeted) => Ok(self.settle(greeted, lost, declared)),

@@ -27,8 +27,11 @@ pub struct Resume {
     pub arena: ArenaId,
     /// Its session before the supervisor went.
     pub session: SessionId,
-    /// The objects it still looks at.
+    /// The objects it still looks at, and those that were pinned when it last forked: its children may look at them.
     pub pins: Vec<ObjectId>,
+    /// The shared objects it has writable windows on.
+    #[serde(default)]
+    pub windows: Vec<ObjectId>,
 }
 
 /// The supervisor's answer to [`Hello`]. The descriptors come with its first byte, in the order of `descriptors`.
@@ -48,7 +51,7 @@ pub struct Welcome {
     pub address: String,
     /// The arena.
     pub arena: ArenaInfo,
-    /// What each descriptor is.
+    /// What each descriptor is. A resumed session keeps those it has and gets none.
     pub descriptors: Vec<Descriptor>,
 }
 
