@@ -14,7 +14,16 @@ use crate::error::{Error, Result};
 use crate::link::Greeted;
 use crate::reader::{Read, Reader};
 
-/// Says hello on a fresh socket. An arena that is mapped already (`known`) is not mapped again.
+/// What a process has of a session or arena already.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) arena: Arc<Arena>,
+    /// The lifeline of the session that is resumed, if one is.
+    pub(crate) lifeline: Option<Arc<OwnedFd>>,
+}
+
+/// Says hello on a fresh socket. An arena that is mapped already is not mapped again, and a session that goes on keeps what it
+/// has.
 ///
 /// # Errors
 /// What the supervisor refuses with, [`Error::NoAnswer`] after `timeout`, [`Error::ConnectionLost`] where it goes away, and
@@ -23,7 +32,7 @@ pub(crate) fn greet(
     socket: OwnedFd,
     program: &str,
     resume: Option<Resume>,
-    known: Option<&Arc<Arena>>,
+    known: Option<&Known>,
     timeout: Duration,
 ) -> Result<Greeted> {
     say_hello(&socket, program, resume)?;
@@ -36,15 +45,13 @@ pub(crate) fn greet(
         )));
     }
     let passed = Passed::sort(&welcome.descriptors, passed)?;
-    let arena = match known {
-        Some(arena) if arena.id() == welcome.arena.id && arena.is_backed_by(&passed.data) => {
-            Arc::clone(arena)
-        }
-        _ => Arc::new(Arena::map(welcome.arena, passed.data, passed.locks)?),
+    let (arena, lifeline) = match passed.complete() {
+        Some((data, locks, lifeline)) => (map(&welcome, data, locks, known)?, Arc::new(lifeline)),
+        None => keep(&welcome, known)?,
     };
     Ok(Greeted {
         socket,
-        lifeline: passed.lifeline,
+        lifeline,
         reader,
         arena,
         session: welcome.session,
@@ -53,6 +60,35 @@ pub(crate) fn greet(
         address: welcome.address,
         resumed: welcome.resumed,
     })
+}
+
+fn map(
+    welcome: &Welcome,
+    data: OwnedFd,
+    locks: Option<OwnedFd>,
+    known: Option<&Known>,
+) -> Result<Arc<Arena>> {
+    match known {
+        Some(Known { arena, .. })
+            if arena.id() == welcome.arena.id && arena.is_backed_by(&data) =>
+        {
+            Ok(Arc::clone(arena))
+        }
+        _ => Arena::map(welcome.arena.clone(), data, locks).map(Arc::new),
+    }
+}
+
+/// A session that goes on gets no descriptors.
+fn keep(welcome: &Welcome, known: Option<&Known>) -> Result<(Arc<Arena>, Arc<OwnedFd>)> {
+    match known {
+        Some(Known {
+            arena,
+            lifeline: Some(lifeline),
+        }) if welcome.resumed && arena.id() == welcome.arena.id => {
+            Ok((Arc::clone(arena), Arc::clone(lifeline)))
+        }
+        _ => Err(mismatch("data or lifeline are missing".to_owned())),
+    }
 }
 
 fn say_hello(socket: &OwnedFd, program: &str, resume: Option<Resume>) -> Result<()> {
@@ -106,10 +142,11 @@ fn await_welcome(
 }
 
 /// The passed descriptors by what they are.
+#[derive(Default)]
 struct Passed {
-    data: OwnedFd,
+    data: Option<OwnedFd>,
     locks: Option<OwnedFd>,
-    lifeline: OwnedFd,
+    lifeline: Option<OwnedFd>,
 }
 
 impl Passed {
@@ -121,25 +158,23 @@ impl Passed {
                 passed.len()
             )));
         }
-        let (mut data, mut locks, mut lifeline) = (None, None, None);
+        let mut sorted = Self::default();
         for (kind, descriptor) in kinds.iter().zip(passed) {
             let place = match kind {
-                Descriptor::Data => &mut data,
-                Descriptor::Locks => &mut locks,
-                Descriptor::Lifeline => &mut lifeline,
+                Descriptor::Data => &mut sorted.data,
+                Descriptor::Locks => &mut sorted.locks,
+                Descriptor::Lifeline => &mut sorted.lifeline,
             };
             if place.replace(descriptor).is_some() {
                 return Err(mismatch(format!("{kind:?} came twice")));
             }
         }
-        match (data, lifeline) {
-            (Some(data), Some(lifeline)) => Ok(Self {
-                data,
-                locks,
-                lifeline,
-            }),
-            _ => Err(mismatch("data or lifeline are missing".to_owned())),
-        }
+        Ok(sorted)
+    }
+
+    /// What a new session needs; the locks file is for those who may lock.
+    fn complete(self) -> Option<(OwnedFd, Option<OwnedFd>, OwnedFd)> {
+        Some((self.data?, self.locks, self.lifeline?))
     }
 }
 

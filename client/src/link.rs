@@ -19,6 +19,7 @@ use rustix::net::{SendFlags, send};
 use crate::arena::Arena;
 use crate::error::Error;
 use crate::fork;
+use crate::handshake::Known;
 use crate::reader::Read;
 use crate::replies::{Answer, Loss, Replies, Turn};
 use crate::sync::locked;
@@ -39,8 +40,8 @@ pub(crate) struct Link {
     /// Which of the client's connections this is.
     pub(crate) epoch: u64,
     socket: OwnedFd,
-    /// Held open for as long as the connection; forked children inherit it.
-    _lifeline: OwnedFd,
+    /// Held open for as long as the session; forked children inherit it.
+    lifeline: Arc<OwnedFd>,
     sending: Mutex<()>,
     replies: Replies,
     unread: AtomicU32,
@@ -69,7 +70,7 @@ impl From<Error> for CallError {
 #[derive(Debug)]
 pub(crate) struct Greeted {
     pub(crate) socket: OwnedFd,
-    pub(crate) lifeline: OwnedFd,
+    pub(crate) lifeline: Arc<OwnedFd>,
     pub(crate) reader: crate::reader::Reader,
     pub(crate) arena: Arc<Arena>,
     pub(crate) session: SessionId,
@@ -90,12 +91,20 @@ impl Link {
             workers: greeted.workers,
             address: greeted.address,
             socket: greeted.socket,
-            _lifeline: greeted.lifeline,
+            lifeline: greeted.lifeline,
             sending: Mutex::new(()),
             replies: Replies::new(greeted.reader),
             unread: AtomicU32::new(0),
             reply_timeout,
             slot: Mutex::new(None),
+        }
+    }
+
+    /// What a connection that resumes this session need not be given.
+    pub(crate) fn known(&self) -> Known {
+        Known {
+            arena: Arc::clone(&self.arena),
+            lifeline: Some(Arc::clone(&self.lifeline)),
         }
     }
 

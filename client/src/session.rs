@@ -15,7 +15,7 @@ use crate::arena::Arena;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::fork;
-use crate::handshake::greet;
+use crate::handshake::{Known, greet};
 use crate::link::{CallError, Greeted, Link};
 use crate::pins::Pins;
 use crate::settings::Settings;
@@ -121,7 +121,11 @@ impl Session {
     }
 
     fn succeed(&self) -> Result<Arc<Self>> {
-        let greeted = self.home.greet(&self.settings, None, Some(&self.arena))?;
+        let known = Known {
+            arena: Arc::clone(&self.arena),
+            lifeline: None,
+        };
+        let greeted = self.home.greet(&self.settings, None, Some(&known))?;
         let made = Arc::new(Self::new(greeted, self.home.clone(), self.settings.clone()));
         let _gate = fork::gate();
         // Another thread may have been faster.
@@ -305,7 +309,7 @@ impl Session {
             pins: declared.clone(),
             windows: locked(&self.windows).iter().copied().collect(),
         };
-        match self.greet_patiently(&resume, &lost.arena) {
+        match self.greet_patiently(&resume, &lost.known()) {
             Ok(greeted) => Ok(self.settle(greeted, lost, declared)),
             Err(error) => {
                 locked(&self.pins).resume_failed();
@@ -315,7 +319,7 @@ impl Session {
     }
 
     /// Tries until the time is up. Only what a restart mends is tried again.
-    fn greet_patiently(&self, resume: &Resume, known: &Arc<Arena>) -> Result<Greeted> {
+    fn greet_patiently(&self, resume: &Resume, known: &Known) -> Result<Greeted> {
         let start = Instant::now();
         let mut pause = BACK_OFF_FIRST;
         loop {
@@ -368,7 +372,7 @@ impl Home {
         &self,
         settings: &Settings,
         resume: Option<Resume>,
-        known: Option<&Arc<Arena>>,
+        known: Option<&Known>,
     ) -> Result<Greeted> {
         let socket = self.endpoint.connect(settings.reply_timeout)?;
         greet(

@@ -1,0 +1,3 @@
+//! What the tests of the client share.
+
+pub(crate) mod fake;
