@@ -191,12 +191,12 @@ impl<W: Waiting> Locker<W> {
     }
 
     /// Keeps the before-image of each held stripe: calls `copy` with the cell, then marks the image. Before the first store to the
-    /// stripes. A stripe that is poisoned, or whose image is marked, is left as it is: its older image is the good one.
+    /// stripes. A stripe whose image is marked is left as it is: the older image is the good one. A poisoned stripe without a mark was
+    /// not written yet, so it is copied like a whole one: that keeps a poisoned stripe without a mark unwritten for ever.
     pub fn keep_images(&self, held: &Held, mut copy: impl FnMut(u32)) {
         for index in held.request.cells.iter() {
             let entry = self.entry(index, &held.request);
-            let state = entry.held_state();
-            if !state.has_image() && !state.is_poisoned() {
+            if !entry.held_state().has_image() {
                 copy(index);
                 entry.mark_image();
             }

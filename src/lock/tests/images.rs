@@ -52,7 +52,7 @@ fn a_death_with_an_image_is_rolled_back_and_one_without_has_written_nothing() {
     let rolling = worker
         .lock(with_images(0, 1, Mode::Overwrite), NOW)
         .unwrap();
-    worker.keep_images(&rolling, |_| panic!("a poisoned stripe is no image"));
+    worker.keep_images(&rolling, |_| panic!("the image is marked already"));
     assert_eq!(sweep(&area, 2), [(0, true)]);
     let guard = dead
         .acquire(with_images(0, 2, Mode::Overwrite), NOW)
@@ -68,6 +68,24 @@ fn a_death_with_an_image_is_rolled_back_and_one_without_has_written_nothing() {
             image: false
         }
     );
+}
+
+/// An overwrite went through poison without an image, wrote half a stripe and died. Without an image of its own it left what looks
+/// like a stripe that was never written, and clearing that poison published the half.
+#[test]
+fn an_overwrite_of_an_unwritten_poisoned_stripe_keeps_an_image() {
+    let area = area();
+    let (first, second) = (solo(&area, 1), solo(&area, 2));
+    let unwritten = first.lock(with_images(0, 1, Mode::Write), NOW).unwrap();
+    assert_eq!(sweep(&area, 1), [(0, false)]);
+    drop(unwritten);
+    let overwriting = second
+        .lock(with_images(0, 1, Mode::Overwrite), NOW)
+        .unwrap();
+    let mut copied = Vec::new();
+    second.keep_images(&overwriting, |cell| copied.push(cell));
+    assert_eq!(copied, [0]);
+    assert_eq!(sweep(&area, 2), [(0, true)]);
 }
 
 #[test]
