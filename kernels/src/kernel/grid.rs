@@ -180,3 +180,71 @@ impl Precision {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RANGES: [(f64, f64); 5] = [
+        (0.0, 1.0),
+        (0.1, 0.7),
+        (-3.0, 7.0),
+        (1e6, 1e6 + 1.0),
+        (-1e-3, 1e9),
+    ];
+
+    /// Edges and their neighbours, where estimates are off by one.
+    #[test]
+    fn edges_open_their_bin_and_the_last_closes_it() {
+        for (first, last) in RANGES {
+            for bins in 1..200 {
+                let range = Range::new(first, last, ElementType::Float64, true);
+                let grid = Grid::new(ElementType::Float64, bins, range).unwrap();
+                for (number, edge) in grid.edges.iter().enumerate() {
+                    assert_eq!(
+                        grid.bin(*edge),
+                        Some(number.min(bins - 1)),
+                        "{range:?} {bins}"
+                    );
+                    assert_eq!(grid.bin(edge.next_down()), number.checked_sub(1));
+                }
+                assert_eq!(grid.bin(last.next_up()), None);
+            }
+        }
+    }
+
+    /// A ruler that doubts too little would put elements beside an edge into the wrong bin.
+    #[test]
+    fn whatever_the_ruler_does_not_doubt_is_right() {
+        use crate::loops::binning::tally;
+        let mut sure = 0;
+        for (first, last) in RANGES {
+            for element in [ElementType::Float64, ElementType::Float32] {
+                for bins in [1, 3, 10, 49, 100] {
+                    let range = Range::new(first, last, element, false);
+                    let Some(grid) = Grid::new(element, bins, range) else {
+                        continue;
+                    };
+                    let Some(ruler) = grid.ruler() else { continue };
+                    for edge in &grid.edges {
+                        for near in [edge.next_down(), *edge, edge.next_up(), edge + 1e-3] {
+                            let x = grid.element.round(near);
+                            let (mut tables, mut doubtful) = (vec![0; 4 * (bins + 2)], Vec::new());
+                            tally::best(&[x], &ruler, &mut tables, &mut doubtful);
+                            if doubtful.is_empty() {
+                                sure += 1;
+                                let slot = tables.iter().position(|count| *count == 1);
+                                assert_eq!(
+                                    slot,
+                                    Some(grid.bin(x).unwrap_or(bins)),
+                                    "{x} {range:?}"
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(sure > 100, "{sure}");
+    }
+}
