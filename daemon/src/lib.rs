@@ -1,5 +1,16 @@
-//! The supervisor of an arena and its native workers.
+//! The arenad supervisor, its event loop and its native workers.
+//!
+//! `entry` is the daemon's whole main; `supervisor` decides, without I/O; `serve` is the event loop around it; `worker` is what
+//! the supervisor's children run.
 
+pub mod config;
+pub mod entry;
+pub mod exit;
+mod inherited;
+mod log;
 mod planning;
+mod serve;
+mod sigbus;
+mod spawn;
 pub mod supervisor;
 pub mod worker;

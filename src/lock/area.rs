@@ -9,6 +9,7 @@
 )]
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
@@ -64,6 +65,13 @@ impl LockArea {
         assert!(map.len() >= AREA_BYTES);
         assert!(map.as_ptr().cast::<LockCell>().is_aligned());
         Self { map }
+    }
+
+    /// The addresses of the mapping, which stay as long as it.
+    #[must_use]
+    pub fn addresses(&self) -> Range<usize> {
+        let start = self.map.as_ptr().addr();
+        start..start + self.map.len()
     }
 
     /// All cells of the arena.

@@ -162,9 +162,7 @@ impl Table {
 
         reserve(&file, 0, geometry.objects_offset())?;
         let mut table = Self::map(file, geometry)?;
-        if let Some(last) = loaded.rows_end.checked_sub(1) {
-            table.reserve_rows(last)?;
-        }
+        table.reserve_rows(loaded.rows_end)?;
         for (object, &half) in loaded.objects.iter().zip(&loaded.halves) {
             table.objects[object.index as usize] = Shadow {
                 generation: object.row.generation,

@@ -27,6 +27,7 @@ mod words;
 
 pub use load::{Damage, LoadedObject, Recovered, TableError};
 
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{Ordering, fence};
 
@@ -104,6 +105,18 @@ impl Table {
         self.geometry
     }
 
+    /// How many object rows have memory.
+    #[must_use]
+    pub const fn rows_reserved(&self) -> u32 {
+        self.rows_reserved
+    }
+
+    /// The addresses of the mapped file, which stay as long as the table.
+    #[must_use]
+    pub fn addresses(&self) -> Range<usize> {
+        self.words.addresses()
+    }
+
     /// Writes an object row: a new generation, or a change of state, session, cells, image or flags of the one that is there.
     ///
     /// # Errors
@@ -114,7 +127,7 @@ impl Table {
     /// Where `index` is out of range or the state is [`ObjectState::Free`]: mistakes of the caller.
     pub fn write_object(&mut self, index: u32, row: &ObjectRow) -> Result<(), TableError> {
         assert!(index < self.geometry.object_rows() && row.state != ObjectState::Free);
-        self.reserve_rows(index)?;
+        self.reserve_rows(index + 1)?;
         let shadow = self.objects[index as usize];
         let fixed = RawObject::fixed_of(row);
         let twin = RawObject::twin_of(row);
@@ -244,11 +257,16 @@ impl Table {
         }
     }
 
-    fn reserve_rows(&mut self, index: u32) -> Result<(), TableError> {
-        if index < self.rows_reserved {
+    /// Takes memory for the object rows below `rows`, and some more, so that writing them does not fail.
+    ///
+    /// # Errors
+    /// [`TableError::Full`] where the file system has no room.
+    pub fn reserve_rows(&mut self, rows: u32) -> Result<(), TableError> {
+        let rows = rows.min(self.geometry.object_rows());
+        if rows <= self.rows_reserved {
             return Ok(());
         }
-        let end = (index / ROWS_PER_CHUNK + 1) * ROWS_PER_CHUNK;
+        let end = rows.next_multiple_of(ROWS_PER_CHUNK);
         let end = end.min(self.geometry.object_rows());
         let from = self.geometry.object_offset(self.rows_reserved);
         reserve(&self.file, from, self.geometry.object_offset(end) - from)?;

@@ -1,6 +1,7 @@
 #![expect(unsafe_code, reason = "turns the mapped table file into atomic words")]
 //! The mapped table file as atomic words and bytes: the only code that touches the mapping.
 
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
@@ -39,6 +40,12 @@ impl Words {
         #[cfg(test)]
         self.fuse.burn();
         self.byte(offset).store(value, Ordering::Relaxed);
+    }
+
+    /// Where the mapping is.
+    pub(super) fn addresses(&self) -> Range<usize> {
+        let start = self.map.as_ptr().addr();
+        start..start + self.map.len()
     }
 
     /// The word at `offset`, a multiple of eight.

@@ -1,0 +1,325 @@
+//! The configuration: one strict TOML file whose keys and defaults are told here, once. `config/arenad.toml` shows every key
+//! with its default, and a test compares the two.
+//!
+//! Flags win over environment variables, those over the file, the file over the defaults.
+
+mod policy;
+mod units;
+
+use std::path::{Path, PathBuf};
+
+use arena_core::ArenaName;
+use serde::{Deserialize, Serialize};
+
+pub use units::{Bytes, Size, Time, UnitError, Workers};
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what the variants mean")]
+pub enum ConfigError {
+    #[error("the configuration file can't be read: {path:?}")]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("the configuration file has an error: {path:?}\n{source}")]
+    Parse {
+        path: PathBuf,
+        source: Box<toml::de::Error>,
+    },
+    #[error("a value of the configuration is out of bounds (it may be from {min} to {max}): {key}")]
+    OutOfBounds {
+        key: &'static str,
+        min: u64,
+        max: u64,
+    },
+}
+
+/// Everything that can be set.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What is served.
+    pub arena: ArenaSection,
+    /// Where it is served.
+    pub listen: ListenSection,
+    /// What is told of it.
+    pub log: LogSection,
+    /// The native workers.
+    pub workers: WorkersSection,
+    /// What one session may hold.
+    pub sessions: SessionsSection,
+    /// How jobs are run.
+    pub jobs: JobsSection,
+    /// The arena's pages.
+    pub memory: MemorySection,
+}
+
+/// `[arena]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/arenad.toml describes the keys")]
+pub struct ArenaSection {
+    pub name: ArenaName,
+    pub size: Size,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+}
+
+/// `[listen]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/arenad.toml describes the keys")]
+pub struct ListenSection {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
+    pub hello_timeout: Time,
+    pub drain_timeout: Time,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[log]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/arenad.toml describes the keys")]
+pub struct LogSection {
+    pub format: LogFormat,
+    pub level: LogLevel,
+}
+
+/// The least important lines that are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+/// `[workers]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/arenad.toml describes the keys")]
+pub struct WorkersSection {
+    pub count: Workers,
+    pub spares: u32,
+    pub start_timeout: Time,
+    pub backoff_first: Time,
+    pub backoff_max: Time,
+    pub kill_grace: Time,
+}
+
+/// `[sessions]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/arenad.toml describes the keys")]
+pub struct SessionsSection {
+    pub max: u32,
+    pub requests_max: u32,
+    pub jobs_max: u32,
+    pub pins_max: u32,
+    pub objects_max: u32,
+    pub unread_max: Bytes,
+}
+
+/// `[jobs]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/arenad.toml describes the keys")]
+pub struct JobsSection {
+    pub max: u32,
+    pub slice_time_min: Time,
+    pub slice_time_max: Time,
+    pub lock_timeout: Time,
+    pub attempts_max: u32,
+    pub quarantine_deaths: u32,
+}
+
+/// `[memory]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/arenad.toml describes the keys")]
+pub struct MemorySection {
+    pub warm_floor: Bytes,
+    pub populate_step: Bytes,
+    pub release_after: Time,
+    pub allocation_timeout: Time,
+}
+
+impl Default for ArenaSection {
+    fn default() -> Self {
+        Self {
+            name: "default".parse().expect("a valid arena name"),
+            size: Size::Percent(50),
+            dir: None,
+        }
+    }
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            level: LogLevel::Info,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with line and column, for a file that can't be read, unknown keys, wrong types and bad values.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let config: Self = toml::from_str(&text).map_err(|source| ConfigError::Parse {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let bounds = [
+            ("workers.spares", u64::from(self.workers.spares), 0, 32),
+            ("sessions.max", u64::from(self.sessions.max), 1, 960),
+            (
+                "sessions.requests_max",
+                u64::from(self.sessions.requests_max),
+                1,
+                1 << 20,
+            ),
+            (
+                "sessions.jobs_max",
+                u64::from(self.sessions.jobs_max),
+                1,
+                1 << 20,
+            ),
+            (
+                "sessions.pins_max",
+                u64::from(self.sessions.pins_max),
+                1,
+                u64::from(u32::MAX),
+            ),
+            (
+                "sessions.objects_max",
+                u64::from(self.sessions.objects_max),
+                1,
+                u64::from(u32::MAX),
+            ),
+            (
+                "sessions.unread_max",
+                self.sessions.unread_max.0,
+                2 << 20,
+                1 << 30,
+            ),
+            ("jobs.max", u64::from(self.jobs.max), 1, 1 << 20),
+            (
+                "jobs.attempts_max",
+                u64::from(self.jobs.attempts_max),
+                1,
+                100,
+            ),
+            (
+                "jobs.quarantine_deaths",
+                u64::from(self.jobs.quarantine_deaths),
+                1,
+                1 << 20,
+            ),
+            (
+                "memory.populate_step",
+                self.memory.populate_step.0,
+                2 << 20,
+                1 << 40,
+            ),
+        ];
+        for (key, value, min, max) in bounds {
+            if !(min..=max).contains(&value) {
+                return Err(ConfigError::OutOfBounds { key, min, max });
+            }
+        }
+        Ok(())
+    }
+
+    /// The keys that differ from `newer` and take effect only at a start.
+    #[must_use]
+    pub(crate) fn fixed_keys_changed(&self, newer: &Self) -> Vec<&'static str> {
+        let pairs = [
+            ("arena.name", self.arena.name != newer.arena.name),
+            ("arena.size", self.arena.size != newer.arena.size),
+            ("arena.dir", self.arena.dir != newer.arena.dir),
+            ("listen.socket", self.listen.socket != newer.listen.socket),
+            ("log.format", self.log.format != newer.log.format),
+        ];
+        pairs
+            .into_iter()
+            .filter(|(_, changed)| *changed)
+            .map(|(key, _)| key)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHOWN: &str = include_str!("../../../config/arenad.toml");
+
+    /// Every key stands in the shown file with its default; those without a default stand there commented out.
+    #[test]
+    fn the_shown_file_equals_the_defaults() {
+        let shown: toml::Table = toml::from_str(SHOWN).unwrap();
+        let defaults = toml::Table::try_from(Config::default()).unwrap();
+        assert_eq!(shown, defaults);
+        let uncommented: String = SHOWN
+            .lines()
+            .map(|line| {
+                line.strip_prefix("#")
+                    .filter(|rest| !rest.starts_with(' '))
+                    .unwrap_or(line)
+            })
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let config: Config = toml::from_str(&uncommented).unwrap();
+        assert!(config.arena.dir.is_some() && config.listen.socket.is_some());
+        config.check().unwrap();
+    }
+
+    #[test]
+    fn unknown_keys_and_bad_values_are_refused_with_their_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("arenad.toml");
+        for (text, place, word) in [
+            ("[arena]\nsise = \"1GiB\"\n", "line 2", "sise"),
+            ("[jobs]\n\nslice_time_min = 5\n", "line 3", "slice_time_min"),
+            ("[arena]\nsize = \"1Gb\"\n", "line 2", "8GiB"),
+            ("[nonsense]\n", "line 1", "nonsense"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = Config::load(&path).unwrap_err().to_string();
+            assert!(error.contains(place) && error.contains(word), "{error}");
+        }
+        std::fs::write(&path, "[jobs]\nattempts_max = 0\n").unwrap();
+        let error = Config::load(&path).unwrap_err().to_string();
+        assert!(error.contains("jobs.attempts_max"), "{error}");
+    }
+}
