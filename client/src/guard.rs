@@ -41,6 +41,14 @@ impl<'s> ReadGuard<'s> {
     pub fn slice<T: Element>(&self) -> Result<&[T]> {
         self.view()?.to_slice().ok_or(Error::NotContiguous)
     }
+
+    /// The bytes of the whole array, as they lie in the arena.
+    ///
+    /// # Errors
+    /// [`Error::NotContiguous`] where only a part is locked, [`Error::BeforeFork`].
+    pub fn bytes(&self) -> Result<&[u8]> {
+        self.locked.bytes()
+    }
 }
 
 /// A range that is locked for writing. Made by [`Shared::write`](crate::Shared::write) and
@@ -94,6 +102,14 @@ impl<'s> WriteGuard<'s> {
     /// As [`WriteGuard::slice`].
     pub fn slice_mut<T: Element>(&mut self) -> Result<&mut [T]> {
         self.view_mut()?.into_slice().ok_or(Error::NotContiguous)
+    }
+
+    /// The bytes of the whole array, as they lie in the arena, to be written.
+    ///
+    /// # Errors
+    /// [`Error::NotContiguous`] where only a part is locked, [`Error::BeforeFork`].
+    pub fn bytes_mut(&mut self) -> Result<&mut [u8]> {
+        self.locked.bytes_mut()
     }
 
     /// Makes what was written count and lets others in, stripe by stripe.

@@ -125,6 +125,11 @@ impl Grid {
         })
     }
 
+    /// Bytes from the first element to behind the last.
+    pub(crate) fn len_bytes(&self) -> usize {
+        self.len_bytes
+    }
+
     /// The elements.
     ///
     /// # Safety

@@ -149,6 +149,28 @@ impl<'s> Locked<'s> {
         }
     }
 
+    pub(crate) fn bytes(&self) -> Result<&[u8]> {
+        let whole = self.whole()?;
+        // SAFETY: as for `view`: all stripes are locked.
+        Ok(unsafe { whole.bytes() })
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> Result<&mut [u8]> {
+        assert!(self.mode != Mode::Read, "a read lock is not written under");
+        let whole = self.whole()?;
+        // SAFETY: as for `view_mut`: all stripes are locked for writing.
+        Ok(unsafe { whole.bytes_mut() })
+    }
+
+    /// All bytes of the array, gaps between strided elements too, where all of its stripes are locked.
+    fn whole(&self) -> Result<Span> {
+        let window = self.place.window.get()?;
+        if self.indices != (0..self.place.axis_len) {
+            return Err(Error::NotContiguous);
+        }
+        Ok(window.span.part(0..window.grid.len_bytes()))
+    }
+
     /// Gives the locks back, with what was written under them.
     pub(crate) fn commit(mut self) -> std::result::Result<(), LockError> {
         match (self.held.take(), self.place.locker.get()) {
