@@ -1,0 +1,199 @@
+//! The demo's steps, in their order.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use arena_client::{ArrayLayout, Client, Object, Ran, Sharing};
+use arena_core::BLOCK_BYTES;
+use arena_core::protocol::Value;
+
+use super::numbers::{ADD, Float, Reference, SCALE, is_updated};
+use super::plan::Plan;
+use super::report::{Checks, Report, gb_per_s};
+use super::serialised::{COPIES, Pool};
+use super::{limits, memory};
+use crate::error::CliError;
+use crate::value;
+
+/// How often a reduction is run; the best time counts, as for the limits it is judged by.
+const REPETITIONS: usize = 4;
+
+/// Runs all steps on the numbers that `load` fills in.
+pub(super) fn run<T: Float>(
+    plan: &Plan,
+    load: impl FnOnce(&mut [T]) -> Result<(), CliError>,
+) -> Result<Report, CliError> {
+    let (client, start) = start(plan)?;
+    let workers = client.worker_count()?;
+    let mut elements = vec![T::zeroed(); plan.elements as usize];
+    load(&mut elements)?;
+    let reference = Reference::of(&elements);
+    let (serialised_sum, serialised) = sum_serialised(&elements, workers)?;
+    let (object, put, put_again) = put_twice(&client, &elements)?;
+    drop(elements);
+
+    let (sum, sum_time) = reduce(&client, "sum", &object)?;
+    let (std, std_time) = reduce(&client, "std", &object)?;
+    let memory_total_bytes = memory_total(&client)?;
+    let read = limits::read_time(object.bytes());
+    let copy = copy_limit::<T>(&client, plan, &object)?;
+    let (is_update_right, update) = update::<T>(&client, plan, &object)?;
+
+    let bytes = object.layout().extent_bytes();
+    let size = size_of::<T>() as u64;
+    let checks = Checks {
+        sum: reference.agrees_on_sum(sum),
+        std: reference.agrees_on_std(std),
+        update: is_update_right,
+        serialised_sum: reference.agrees_on_sum(serialised_sum),
+    };
+    let speed = |time: Duration| gb_per_s(bytes, time.as_secs_f64());
+    Ok(Report {
+        bytes,
+        elements: plan.elements,
+        dtype: T::DTYPE.name(),
+        workers,
+        page_size: page_size(&client)?,
+        arena_offset: object.info().extent.offset.get(),
+        start_seconds: start.as_secs_f64(),
+        put_seconds: put.as_secs_f64(),
+        put_again_seconds: put_again.as_secs_f64(),
+        sum_seconds: sum_time.as_secs_f64(),
+        std_seconds: std_time.as_secs_f64(),
+        update_bytes: plan.update_elements * size,
+        update_seconds: update.as_secs_f64(),
+        serialised_seconds: serialised.as_secs_f64(),
+        sum_gb_per_s: speed(sum_time),
+        put_gb_per_s: speed(put),
+        put_again_gb_per_s: speed(put_again),
+        read_limit_gb_per_s: speed(read),
+        copy_limit_gb_per_s: gb_per_s(plan.copy_elements * size, copy.as_secs_f64()),
+        speedup: serialised.as_secs_f64() / (put + sum_time).as_secs_f64(),
+        bytes_copied: bytes,
+        serialised_bytes_copied: bytes * COPIES,
+        memory_total_bytes,
+        sum: value::to_json(&Value::Float(sum)),
+        std: value::to_json(&Value::Float(std)),
+        results_ok: checks.all(),
+        checks,
+    })
+}
+
+fn start(plan: &Plan) -> Result<(Client, Duration), CliError> {
+    let mut builder = Client::builder()
+        .program("arenactl demo")
+        .size(plan.arena_bytes);
+    if let Some(workers) = plan.workers {
+        builder = builder.workers(workers);
+    }
+    timed(|| builder.embedded())
+}
+
+fn sum_serialised<T: Float>(elements: &[T], workers: u32) -> Result<(f64, Duration), CliError> {
+    let failed = |source: io::Error| CliError::Demo {
+        action: "compute the serialising way",
+        source,
+    };
+    let mut pool = Pool::start(workers as usize).map_err(failed)?;
+    let result = pool.sum(elements).map_err(failed)?;
+    pool.finish().map_err(failed)?;
+    Ok(result)
+}
+
+/// Puts the array, removes it, and puts it again, into the pages that the first one has left.
+fn put_twice<T: Float>(
+    client: &Client,
+    elements: &[T],
+) -> Result<(Object, Duration, Duration), CliError> {
+    let layout =
+        ArrayLayout::c_order(T::DTYPE, &[elements.len() as u64]).map_err(CliError::Layout)?;
+    let put = || client.put_bytes(layout.clone(), None, bytemuck::cast_slice(elements));
+    let (object, first) = timed(put)?;
+    object.remove()?;
+    drop(object);
+    let (object, again) = timed(put)?;
+    Ok((object, first, again))
+}
+
+/// The best time of some runs. A value that differs between runs is none: the kernels promise the same bits.
+fn reduce(client: &Client, kernel: &str, object: &Object) -> Result<(f64, Duration), CliError> {
+    let mut best: Option<(f64, Duration)> = None;
+    for _ in 0..REPETITIONS {
+        let (ran, time): (Ran, _) = timed(|| client.run(kernel).input(object).call())?;
+        let found = ran.float()?;
+        best = Some(match best {
+            Some((value, shortest)) if value.to_bits() == found.to_bits() => {
+                (value, shortest.min(time))
+            }
+            Some((_, shortest)) => (f64::NAN, shortest),
+            None => (found, time),
+        });
+    }
+    Ok(best.expect("there is more than one repetition"))
+}
+
+/// Copies from the array into another object of the same arena, whose pages are like its own.
+fn copy_limit<T: Float>(
+    client: &Client,
+    plan: &Plan,
+    object: &Object,
+) -> Result<Duration, CliError> {
+    let layout = ArrayLayout::c_order(T::DTYPE, &[plan.copy_elements]).map_err(CliError::Layout)?;
+    let mut target = client.create(layout, None)?;
+    let source = &object.bytes()[..target.layout().extent_bytes() as usize];
+    let plain = limits::copy_time(source, target.bytes_mut()?);
+    let (_, own) = timed(|| target.copy_from(source))?;
+    Ok(plain.min(own))
+}
+
+/// Has all workers update a shared copy of the array's beginning, and compares every element.
+fn update<T: Float>(
+    client: &Client,
+    plan: &Plan,
+    object: &Object,
+) -> Result<(bool, Duration), CliError> {
+    let layout =
+        ArrayLayout::c_order(T::DTYPE, &[plan.update_elements]).map_err(CliError::Layout)?;
+    let sharing = Sharing {
+        before_images: true,
+        ..Sharing::default()
+    };
+    let before = &object.slice::<T>()?[..plan.update_elements as usize];
+    let shared = client.create_shared(layout, None, sharing)?;
+    let mut guard = shared.overwrite(..)?;
+    guard.slice_mut::<T>()?.copy_from_slice(before);
+    guard.commit()?;
+    let job = client
+        .run("scale_add")
+        .input(&shared)
+        .param("scale", SCALE)
+        .param("offset", ADD);
+    let (_, time) = timed(|| job.call())?;
+    let after = shared.read(..)?;
+    Ok((is_updated(before, after.slice::<T>()?), time))
+}
+
+fn memory_total(client: &Client) -> Result<u64, CliError> {
+    let pages = client.stats()?.pages;
+    let populated = (pages.huge_blocks + pages.small_blocks) * BLOCK_BYTES;
+    memory::family_bytes(populated).map_err(|source| CliError::Demo {
+        action: "find out how much memory its processes take",
+        source,
+    })
+}
+
+/// The smallest pages that the arena has.
+fn page_size(client: &Client) -> Result<u64, CliError> {
+    let is_huge = client.stats()?.pages.small_blocks == 0;
+    Ok(if is_huge {
+        BLOCK_BYTES
+    } else {
+        arena_core::PAGE_BYTES
+    })
+}
+
+fn timed<R>(work: impl FnOnce() -> arena_client::Result<R>) -> Result<(R, Duration), CliError> {
+    let started = Instant::now();
+    let result = work()?;
+    Ok((result, started.elapsed()))
+}
