@@ -1,6 +1,6 @@
 //! Kernels over resident data against the read bandwidth of the same minute, two threads.
 //!
-//! `cargo run --release -p arena-kernels --example bandwidth [MiB]`
+//! `cargo run --release -p arena-kernels --example bandwidth [MiB [KERNEL]]`
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -36,10 +36,11 @@ fn main() {
         ("scale_add", &[]),
     ];
     println!("kernel      seconds    of read");
-    for (kernel, params) in tasks
-        .into_iter()
-        .filter(|t| std::env::args().nth(2).is_none_or(|n| n == t.0))
-    {
+    let only = std::env::args().nth(2);
+    for (kernel, params) in tasks {
+        if only.as_ref().is_some_and(|only| only != kernel) {
+            continue;
+        }
         let plan = planned(kernel, params, len);
         let (mut limits, mut times) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
