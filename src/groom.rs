@@ -13,8 +13,8 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
@@ -103,8 +103,8 @@ impl<'f> Groomer<'f> {
         Ok(())
     }
 
-    /// How many blocks may be populated now, or what forbids even one.
-    fn look(&self) -> Result<u64, Shortage> {
+    /// How many blocks may be populated now, beside those that are being populated, or what forbids even one.
+    fn look(&self, being_populated: u64) -> Result<u64, Shortage> {
         let rooms = [
             (self.filesystem_room(), Shortage::Filesystem),
             (self.cgroup_room(), Shortage::Cgroup),
@@ -114,7 +114,7 @@ impl<'f> Groomer<'f> {
             .into_iter()
             .min_by_key(|&(room, _)| room)
             .expect("the list of rooms is not empty");
-        match room / BLOCK_BYTES {
+        match (room / BLOCK_BYTES).saturating_sub(being_populated) {
             0 => Err(shortage),
             blocks => Ok(blocks.div_ceil(4).min(BLOCKS_PER_LOOK)),
         }
@@ -180,6 +180,7 @@ struct Outcome {
 #[derive(Default)]
 struct Budget {
     blocks: u64,
+    being_populated: u64,
     shortage: Option<Shortage>,
 }
 
@@ -202,9 +203,11 @@ impl Run<'_, '_> {
             if block >= self.count {
                 return outcomes;
             }
-            let huge = self
-                .take_from_budget()
-                .and_then(|()| self.populate_block(block));
+            let huge = self.take_from_budget().and_then(|()| {
+                let populated = self.populate_block(block);
+                self.budget().being_populated -= 1;
+                populated
+            });
             let failed = huge.is_err();
             outcomes.push(Outcome { block, huge });
             if failed {
@@ -213,29 +216,48 @@ impl Run<'_, '_> {
         }
     }
 
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Once memory was short the run is over for every thread, so that what was done stays a front of the order.
     fn take_from_budget(&self) -> Result<(), Shortage> {
-        let mut budget = match self.budget.lock() {
-            Ok(budget) => budget,
-            Err(poisoned) => poisoned.into_inner(),
-        };
+        let mut budget = self.budget();
         if budget.blocks == 0 && budget.shortage.is_none() {
-            match self.groomer.look() {
+            match self.groomer.look(budget.being_populated) {
                 Ok(blocks) => budget.blocks = blocks,
                 Err(shortage) => budget.shortage = Some(shortage),
             }
         }
-        match budget.shortage {
-            Some(shortage) => Err(shortage),
-            None => {
-                budget.blocks -= 1;
-                Ok(())
-            }
+        if let Some(shortage) = budget.shortage {
+            return Err(shortage);
+        }
+        budget.blocks -= 1;
+        budget.being_populated += 1;
+        Ok(())
+    }
+
+    /// Populates one block; whether it is one large page. A block without any page before has none after a failure either.
+    fn populate_block(&self, block: u64) -> Result<bool, Shortage> {
+        let was_hole = self.is_hole(block);
+        let populated = self.populate_cold(block);
+        if populated.is_err() && was_hole {
+            let block = self.first_offset / BLOCK_BYTES + block;
+            // Should it fail, the pages stay until the next order for this block.
+            self.groomer.release(block..block + 1).ok();
+        }
+        populated
+    }
+
+    fn is_hole(&self, block: u64) -> bool {
+        let start = self.first_offset + block * BLOCK_BYTES;
+        match rustix::fs::seek(self.groomer.data, SeekFrom::Data(start)) {
+            Ok(data) => data >= start + BLOCK_BYTES,
+            Err(errno) => errno == Errno::NXIO,
         }
     }
 
-    /// Populates one block; whether it is one large page.
-    fn populate_block(&self, block: u64) -> Result<bool, Shortage> {
+    fn populate_cold(&self, block: u64) -> Result<bool, Shortage> {
         let start = (block * BLOCK_BYTES) as usize;
         self.populate_pages(start, PAGE_BYTES as usize)?;
         if self.collapse(start) {
@@ -303,4 +325,63 @@ pub fn populated_blocks(data: BorrowedFd<'_>, arena_bytes: u64) -> io::Result<Ve
         at = end.max(at + PAGE_BYTES);
     }
     Ok(ranges)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    use crate::files::sealed_memfd;
+    use crate::memory::fake::Tree;
+
+    const BLOCKS: u64 = 40;
+
+    #[test]
+    fn a_cgroup_without_room_is_a_shortage_before_anything_is_populated() {
+        let file = sealed_memfd("groom", BLOCKS * BLOCK_BYTES).unwrap();
+        let populate = |usage: u64| {
+            let tree = Tree::new(&[
+                ("memory.max", &(1_u64 << 30).to_string()),
+                ("memory.current", &usage.to_string()),
+            ]);
+            let cgroups = CgroupChain::of("0::/", &tree.mountinfo("/", "cgroup2 cgroup2 rw"));
+            let data = file.as_fd();
+            let threads = NonZeroUsize::new(2).unwrap();
+            Groomer {
+                data,
+                cgroups,
+                threads,
+            }
+            .populate(0..BLOCKS)
+            .unwrap()
+        };
+        let done = populate((1 << 30) - BLOCK_BYTES);
+        assert_eq!(
+            (done.huge.len(), done.shortage),
+            (0, Some(Shortage::Cgroup))
+        );
+        assert_eq!(rustix::fs::fstat(&file).unwrap().st_blocks, 0);
+        let done = populate(1 << 29);
+        assert_eq!((done.huge.len() as u64, done.shortage), (BLOCKS, None));
+    }
+
+    #[test]
+    fn the_answer_is_the_front_that_was_done() {
+        let outcome = |block, huge| Outcome { block, huge };
+        let short = Err(Shortage::Memory);
+        let outcomes = [
+            outcome(0, Ok(true)),
+            outcome(1, Ok(false)),
+            outcome(2, short),
+            outcome(3, Ok(true)),
+        ];
+        let done = settle(&outcomes);
+        assert_eq!(
+            (done.huge, done.shortage),
+            (vec![true, false], Some(Shortage::Memory))
+        );
+        let gap = [outcome(0, Ok(true)), outcome(2, Ok(true))];
+        assert_eq!(settle(&gap).huge, [true]);
+    }
 }

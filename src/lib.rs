@@ -1,8 +1,8 @@
 //! The contract of both sides of an arenad arena.
 //!
 //! Whatever obliges both sides of the mapping or of the socket to be redeployed when it changes lives here: offsets, array
-//! layouts, the files of an arena, mappings, the allocator, slice locks and the protocol. This crate starts no threads, has no
-//! runtime, reads no configuration and logs nothing.
+//! layouts, the files of an arena, mappings, the allocator, slice locks and the protocol. This crate starts no threads that outlive a
+//! call, has no runtime, reads no configuration and logs nothing.
 
 mod address;
 pub mod alloc;

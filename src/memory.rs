@@ -81,7 +81,7 @@ impl CgroupChain {
     }
 
     /// The chain that the texts of /proc/self/cgroup and /proc/self/mountinfo describe.
-    fn of(cgroup: &str, mountinfo: &str) -> Self {
+    pub(crate) fn of(cgroup: &str, mountinfo: &str) -> Self {
         let mut levels = Vec::new();
         for line in cgroup.lines() {
             let mut fields = line.splitn(3, ':').skip(1);
@@ -213,7 +213,37 @@ pub const fn default_arena_bytes(memory_bytes: u64) -> u64 {
 }
 
 #[cfg(test)]
+pub(crate) mod fake {
+    //! Cgroup hierarchies for tests.
+
+    use std::fs;
+
+    /// A fake hierarchy at a temporary directory.
+    pub(crate) struct Tree(tempfile::TempDir);
+
+    impl Tree {
+        pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+            let tree = tempfile::tempdir().unwrap();
+            for (path, text) in files {
+                let path = tree.path().join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            Self(tree)
+        }
+
+        pub(crate) fn mountinfo(&self, root: &str, filesystem: &str) -> String {
+            format!(
+                "30 20 0:26 {root} {} rw shared:4 - {filesystem}\n",
+                self.0.path().display()
+            )
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
+    use super::fake::Tree;
     use super::*;
 
     #[test]
@@ -228,28 +258,6 @@ mod tests {
     fn half_of_memory_in_whole_blocks() {
         assert_eq!(default_arena_bytes(0), BLOCK_BYTES);
         assert_eq!(default_arena_bytes(9 * BLOCK_BYTES), 4 * BLOCK_BYTES);
-    }
-
-    /// A fake hierarchy at a temporary directory.
-    struct Tree(tempfile::TempDir);
-
-    impl Tree {
-        fn new(files: &[(&str, &str)]) -> Self {
-            let tree = tempfile::tempdir().unwrap();
-            for (path, text) in files {
-                let path = tree.path().join(path);
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, text).unwrap();
-            }
-            Self(tree)
-        }
-
-        fn mountinfo(&self, root: &str, filesystem: &str) -> String {
-            format!(
-                "30 20 0:26 {root} {} rw shared:4 - {filesystem}\n",
-                self.0.path().display()
-            )
-        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
+use super::Part;
 use crate::name::ArenaName;
 use crate::table::TableError;
 
@@ -68,7 +69,18 @@ pub enum FilesError {
     },
     /// The table cannot be served.
     #[error(transparent)]
-    Table(#[from] TableError),
+    Table(TableError),
+}
+
+impl From<TableError> for FilesError {
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Full => Self::Full {
+                path: Part::Table.name().into(),
+            },
+            error => Self::Table(error),
+        }
+    }
 }
 
 impl FilesError {

@@ -103,7 +103,7 @@ impl OpenArena {
         };
         match table {
             Ok((table, recovered)) => Self::serve_again(spec, place, lock, table, recovered),
-            Err(TableError::Unfinished) => Self::create_at(spec, place, lock),
+            Err(TableError::Unfinished) => Self::create_or_clean_up(spec, place, lock),
             Err(error) => Err(error.into()),
         }
     }
@@ -141,6 +141,28 @@ impl OpenArena {
             identity,
             recovered: Some(recovered),
         })
+    }
+
+    /// A creation that fails, for instance because the file system is full, leaves nothing.
+    fn create_or_clean_up(
+        spec: &ArenaSpec,
+        place: Place,
+        lock: OwnedFd,
+    ) -> Result<Self, FilesError> {
+        // A duplicate keeps the flock beyond the failure, so that nobody else's arena is cleaned up.
+        let still_locked = lock
+            .try_clone()
+            .map_err(|source| FilesError::of_io("duplicate", Part::Lock.name(), source))?;
+        let created = Self::create_at(spec, place, lock);
+        if created.is_err()
+            && let Ok(Some(place)) = Place::of(&spec.backing, &spec.name)
+        {
+            // The failure itself is what is reported.
+            place.remove_contents().ok();
+            place.unlink(Part::Lock.name()).ok();
+        }
+        drop(still_locked);
+        created
     }
 
     fn create_at(spec: &ArenaSpec, place: Place, lock: OwnedFd) -> Result<Self, FilesError> {

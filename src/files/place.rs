@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use super::FilesError;
 use crate::layout::BackingCode;
 use crate::name::ArenaName;
+use crate::process::open_pidfd;
 use crate::segment::{SEGMENT_DIRECTORY, create_segment};
 
 /// What the files of an arena are.
@@ -258,19 +259,29 @@ impl Place {
         })
     }
 
+    /// Takes the flock, unless another daemon has it.
+    ///
+    /// A daemon that was killed between the fork and the exec of a child leaves a child that holds the lock for a moment. The
+    /// kernel names the dead daemon as the holder then, and the child's exec or end is waited for.
     fn take_flock(&self, file: &OwnedFd) -> Result<(), FilesError> {
-        let taken = rustix::io::retry_on_intr(|| {
-            rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)
-        });
-        taken.map_err(|errno| match errno {
-            Errno::WOULDBLOCK => FilesError::InUse {
-                arena: self.arena.clone(),
-                pid: rustix::fs::fstat(file)
+        let flock = |operation| rustix::io::retry_on_intr(|| rustix::fs::flock(file, operation));
+        let failed = |errno| FilesError::of_errno("lock", self.path_of(Part::Lock.name()), errno);
+        match flock(FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(()),
+            Err(Errno::WOULDBLOCK) => {
+                let pid = rustix::fs::fstat(file)
                     .ok()
-                    .and_then(|stat| flock_holder(&stat)),
-            },
-            _ => FilesError::of_errno("lock", self.path_of(Part::Lock.name()), errno),
-        })
+                    .and_then(|stat| flock_holder(&stat));
+                if pid.is_some_and(is_gone) {
+                    return flock(FlockOperation::LockExclusive).map_err(failed);
+                }
+                Err(FilesError::InUse {
+                    arena: self.arena.clone(),
+                    pid,
+                })
+            }
+            Err(errno) => Err(failed(errno)),
+        }
     }
 
     fn still_names(&self, part: Part, file: &OwnedFd) -> bool {
@@ -338,6 +349,11 @@ pub(super) fn prefix(uid: u32, arena: Option<&ArenaName>) -> String {
         Some(arena) => format!("arenad.{uid}.{arena}."),
         None => format!("arenad.{uid}."),
     }
+}
+
+/// Whether no process has this number.
+fn is_gone(pid: u32) -> bool {
+    matches!(open_pidfd(pid), Ok(None))
 }
 
 /// Who holds an flock on a file, where the kernel tells: the process must be visible in this pid namespace.

@@ -4,102 +4,18 @@
 //! only the copy is checked and used. Whatever a kill of the writer cannot have left is damage and refused, with the row and
 //! what to do.
 
-use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
-use super::{Shadow, Table, reserve};
+use super::conflicts::check_objects;
+use super::objects::load_objects;
+use super::{Damage, Shadow, Table, TableError, reserve};
 use crate::layout::{
-    ArenaIdentity, BlockState, DecodedObject, Geometry, GeometryError, HEADER_SECTION_BYTES,
-    Header, LAYOUT_HASH, MAGIC, ObjectRow, ProcessRow, READY, RawObject, RawProcess, RowError,
-    VERSION, counter_value,
+    ArenaIdentity, BlockState, Geometry, HEADER_SECTION_BYTES, Header, LAYOUT_HASH, MAGIC,
+    ObjectRow, ProcessRow, READY, RawProcess, VERSION, counter_value,
 };
 use crate::name::ArenaName;
-use crate::placement::footprint;
-
-/// Why a table cannot be served.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TableError {
-    /// The file system has no room for more of the table.
-    #[error("the file system that holds the arena's table is full")]
-    Full,
-    /// A system call failed.
-    #[error("cannot {action} the arena's table: {source}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A daemon ended while it made the arena.
-    #[error("the arena's creation was interrupted before anything was stored in it")]
-    Unfinished,
-    /// Another format.
-    #[error(
-        "the arena was made by {} version of arenad (format {found}, this program reads {VERSION}): serve it with that version, or remove it with: arenactl arena rm {arena}",
-        if *.found < VERSION { "an older" } else { "a newer" }
-    )]
-    Version {
-        /// The format's version.
-        found: u32,
-        /// Which arena.
-        arena: ArenaName,
-    },
-    /// Another layout under the same version.
-    #[error(
-        "the arena's layout is not this program's although the format version agrees: serve it with the build that made it, or remove it with: arenactl arena rm {arena}"
-    )]
-    LayoutHash {
-        /// Which arena.
-        arena: ArenaName,
-    },
-    /// Made before a reboot.
-    #[error(
-        "the arena was made before the machine was started anew, so its contents are not complete: remove it with: arenactl arena rm {arena}"
-    )]
-    StaleBoot {
-        /// Which arena.
-        arena: ArenaName,
-    },
-    /// Something that no daemon can have written or left.
-    #[error("the arena is damaged: {damage}; remove it with: arenactl arena rm {arena}")]
-    Damaged {
-        /// What is damaged.
-        damage: Damage,
-        /// Which arena.
-        arena: ArenaName,
-    },
-}
-
-/// Where a table is damaged.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the messages say what the variants mean")]
-pub enum Damage {
-    #[error("the table file has {found} bytes, at least {expected} expected")]
-    Size { found: u64, expected: u64 },
-    #[error("the table does not begin with the arena magic")]
-    Magic,
-    #[error("the ready word has no meaning")]
-    Ready,
-    #[error("the header's checksum does not match")]
-    HeaderChecksum,
-    #[error("the header's sizes make no arena: {0}")]
-    Geometry(#[from] GeometryError),
-    #[error("a field of the header is out of range: {0}")]
-    HeaderField(&'static str),
-    #[error("the header belongs to the arena {0}")]
-    OtherArena(ArenaName),
-    #[error("the state of block {block} has no meaning: {code:#x}")]
-    Block { block: u64, code: u8 },
-    #[error("object row {row}: {error}")]
-    Object { row: u32, error: RowError },
-    #[error("process row {row}: {error}")]
-    Process { row: u32, error: RowError },
-}
 
 /// A used row of the object table, with its index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,7 +113,7 @@ fn file_size(file: &OwnedFd) -> Result<u64, TableError> {
     Ok(u64::try_from(stat.st_size).unwrap_or(0))
 }
 
-fn io(action: &'static str, errno: Errno) -> TableError {
+pub(super) fn io(action: &'static str, errno: Errno) -> TableError {
     TableError::Io {
         action,
         source: errno.into(),
@@ -319,82 +235,7 @@ fn load_processes(
     Ok(rows)
 }
 
-#[derive(Default)]
-struct LoadedRows {
-    objects: Vec<LoadedObject>,
-    halves: Vec<u8>,
-    generations: Vec<(u32, u64)>,
-    /// Behind the last row that has memory.
-    rows_end: u32,
-}
-
-fn load_objects(
-    file: &OwnedFd,
-    geometry: Geometry,
-    name: &ArenaName,
-) -> Result<LoadedRows, TableError> {
-    let mut loaded = LoadedRows::default();
-    let mut at = geometry.objects_offset();
-    while let Some((start, end)) = next_data(file, at, geometry.table_bytes())? {
-        at = end;
-        let row_bytes = size_of::<RawObject>() as u64;
-        let first = (start - geometry.objects_offset()) / row_bytes;
-        let rows = (end - geometry.objects_offset()).div_ceil(row_bytes);
-        let rows = rows.min(u64::from(geometry.object_rows()));
-        let (Ok(first), Ok(rows)) = (u32::try_from(first), u32::try_from(rows)) else {
-            break;
-        };
-        let first = first.max(loaded.rows_end);
-        let count = rows.saturating_sub(first) as usize;
-        let bytes = read_range(
-            file,
-            geometry.object_offset(first),
-            count * row_bytes as usize,
-        )?;
-        for (row, raw) in (first..).zip(bytes.chunks_exact(size_of::<RawObject>())) {
-            loaded
-                .decode(row, raw, geometry)
-                .map_err(|error| TableError::Damaged {
-                    damage: Damage::Object { row, error },
-                    arena: name.clone(),
-                })?;
-        }
-        loaded.rows_end = loaded.rows_end.max(rows);
-    }
-    Ok(loaded)
-}
-
-impl LoadedRows {
-    fn decode(&mut self, index: u32, raw: &[u8], geometry: Geometry) -> Result<(), RowError> {
-        let raw: RawObject = bytemuck::pod_read_unaligned(raw);
-        match raw.decode(index, geometry)? {
-            DecodedObject::Unused => {}
-            DecodedObject::Free { generation } => self.generations.push((index, generation)),
-            DecodedObject::Used { row, half } => {
-                self.objects.push(LoadedObject { index, row: *row });
-                self.halves.push(half as u8);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The next part of the file that has memory, from `at` on and below `end`.
-fn next_data(file: &OwnedFd, at: u64, end: u64) -> Result<Option<(u64, u64)>, TableError> {
-    if at >= end {
-        return Ok(None);
-    }
-    let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
-        Ok(start) if start < end => start,
-        Ok(_) | Err(Errno::NXIO) => return Ok(None),
-        Err(errno) => return Err(io("search", errno)),
-    };
-    let hole =
-        rustix::fs::seek(file, SeekFrom::Hole(start)).map_err(|errno| io("search", errno))?;
-    Ok(Some((start, hole.min(end))))
-}
-
-fn read_range(file: impl AsFd, offset: u64, len: usize) -> Result<Vec<u8>, TableError> {
+pub(super) fn read_range(file: impl AsFd, offset: u64, len: usize) -> Result<Vec<u8>, TableError> {
     let mut bytes = vec![0; len];
     let mut filled = 0;
     while filled < len {
@@ -413,71 +254,4 @@ fn read_range(file: impl AsFd, offset: u64, len: usize) -> Result<Vec<u8>, Table
         }
     }
     Ok(bytes)
-}
-
-/// What no two rows may share: bytes, published names, lock cells.
-fn check_objects(objects: &[LoadedObject]) -> Result<(), (u32, RowError)> {
-    check_overlaps(objects)?;
-    check_names(objects)?;
-    check_cells(objects)
-}
-
-fn check_overlaps(objects: &[LoadedObject]) -> Result<(), (u32, RowError)> {
-    let mut extents: Vec<(u64, u64, u32)> = objects
-        .iter()
-        .flat_map(|object| {
-            [
-                (object.row.extent, object.index),
-                (object.row.image, object.index),
-            ]
-        })
-        .filter(|(extent, _)| extent.len > 0)
-        .map(|(extent, row)| (extent.offset.get(), footprint(extent.len), row))
-        .collect();
-    extents.sort_unstable();
-    for pair in extents.windows(2) {
-        let [(offset, bytes, row), (next, _, other)] = [pair[0], pair[1]];
-        if offset.saturating_add(bytes) > next {
-            return Err((row, RowError::Overlap { other }));
-        }
-    }
-    Ok(())
-}
-
-fn check_names(objects: &[LoadedObject]) -> Result<(), (u32, RowError)> {
-    let mut names = HashMap::new();
-    for object in objects
-        .iter()
-        .filter(|object| object.row.state.is_published())
-    {
-        let Some(name) = &object.row.name else {
-            continue;
-        };
-        if let Some(other) = names.insert(name, object.index) {
-            let name = name.clone();
-            return Err((object.index, RowError::NameTwice { other, name }));
-        }
-    }
-    Ok(())
-}
-
-fn check_cells(objects: &[LoadedObject]) -> Result<(), (u32, RowError)> {
-    let with_cells = objects.iter().filter(|object| object.row.cells.count > 0);
-    let mut by_first = BTreeMap::new();
-    for object in with_cells {
-        let cells = object.row.cells;
-        if let Some((_, other)) = by_first.insert(cells.first, (cells.count, object.index)) {
-            return Err((object.index, RowError::CellsTwice { other }));
-        }
-    }
-    let mut previous: Option<(u32, u32)> = None;
-    for (&first, &(count, row)) in &by_first {
-        if let Some((end, other)) = previous
-            && end > first
-        {
-            return Err((row, RowError::CellsTwice { other }));
-        }
-        previous = Some((first + count, row));
-    }
-    Ok(())
 }

@@ -22,10 +22,14 @@
 //! reserved in chunks as they come into use, so that a full file system is an error of [`Table::write_object`] and never a
 //! SIGBUS.
 
+mod conflicts;
+mod error;
 mod load;
+mod objects;
 mod words;
 
-pub use load::{Damage, LoadedObject, Recovered, TableError};
+pub use error::{Damage, TableError};
+pub use load::{LoadedObject, Recovered};
 
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};

@@ -339,7 +339,51 @@ fn each_flipped_byte_of_a_row_in_use_is_refused() {
     }
 }
 
-fn two_rows(first: ObjectRow, second: ObjectRow) -> RowErrorOrNone {
+#[test]
+fn each_flipped_byte_of_a_process_row_is_refused() {
+    let (file, _) = live_until(None);
+    let base = geometry().process_offset(4);
+    let mut raw = [0; size_of::<RawProcess>()];
+    rustix::io::pread(&file, &mut raw, base).unwrap();
+    let twin = size_of::<crate::layout::ProcessTwin>();
+    let half = usize::from(raw[0] >> 7);
+    let hidden = std::mem::offset_of!(RawProcess, twins) + (1 - half) * twin;
+    for at in 0..raw.len() {
+        flip(&file, base + at as u64, 0x04);
+        let refused = matches!(
+            load(&file),
+            Err(TableError::Damaged {
+                damage: Damage::Process { row: 4, .. },
+                ..
+            })
+        );
+        assert_eq!(refused, !(hidden..hidden + twin).contains(&at), "byte {at}");
+        flip(&file, base + at as u64, 0x04);
+    }
+}
+
+#[test]
+fn block_states_come_back_and_flipped_ones_are_refused() {
+    let (file, _) = live_until(None);
+    let blocks = load(&file).unwrap().1.blocks;
+    let expected = [
+        BlockState::Cold,
+        BlockState::Cold,
+        BlockState::Huge,
+        BlockState::Small,
+    ];
+    assert_eq!(blocks[..4], expected);
+    assert_eq!(blocks.len(), 32);
+    for (block, mask) in [(0, 0x01), (2, 0x80), (3, 0xf0)] {
+        flip(&file, geometry().blocks_offset() + block, mask);
+        let error = load(&file).err().unwrap();
+        let damage = |damage: &Damage| matches!(damage, Damage::Block { block: found, .. } if *found == block);
+        assert!(matches!(&error, TableError::Damaged { damage: found, .. } if damage(found)));
+        flip(&file, geometry().blocks_offset() + block, mask);
+    }
+}
+
+fn two_rows(first: ObjectRow, second: ObjectRow) -> Option<crate::layout::RowError> {
     let file = empty_file();
     let mut table = Table::create(reopened(&file), &identity(), geometry()).unwrap();
     table.write_object(0, &first).unwrap();
@@ -353,8 +397,6 @@ fn two_rows(first: ObjectRow, second: ObjectRow) -> RowErrorOrNone {
         Err(other) => panic!("{other}"),
     }
 }
-
-type RowErrorOrNone = Option<crate::layout::RowError>;
 
 #[test]
 fn rows_that_contradict_each_other_are_refused() {

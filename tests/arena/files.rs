@@ -120,6 +120,29 @@ fn an_interrupted_creation_is_made_anew() {
 }
 
 #[test]
+fn whatever_an_interrupted_creation_or_removal_leaves_is_made_anew() {
+    // Creation goes from the lock to the table, removal from the table to the lock.
+    for missing in [
+        &["table"][..],
+        &["table", "locks"],
+        &["table", "locks", "data"],
+    ] {
+        for home in homes() {
+            let first = home.open().unwrap().identity.arena_id;
+            for part in missing {
+                std::fs::remove_file(home.path(part)).unwrap();
+            }
+            let arena = home.open().unwrap();
+            assert!(arena.recovered.is_none());
+            assert_ne!(arena.identity.arena_id, first);
+            drop(arena);
+            assert!(home.open().unwrap().recovered.is_some());
+            files::remove(&home.backing, &home.name).unwrap();
+        }
+    }
+}
+
+#[test]
 fn files_that_are_not_ours_are_refused() {
     for home in homes() {
         drop(home.open().unwrap());

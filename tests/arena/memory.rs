@@ -161,6 +161,25 @@ fn a_private_window_keeps_address_and_bytes_and_reaches_nobody() {
 }
 
 #[test]
+fn a_window_made_shared_again_writes_through_and_forgets_what_was_private() {
+    let arena = Home::private().open().unwrap();
+    let data = data_map(&arena);
+    let mut window = data.window(extent(0, 4096)).unwrap();
+    window.make_private().unwrap();
+    copy_into(&mut window, 0, b"lost");
+    window.make_shared().unwrap();
+    copy_into(&mut window, 4, b"kept");
+    assert_eq!(read(data.file(), 0, 8), b"\0\0\0\0kept");
+    let flags = vm_flags(window.address().addr().get());
+    for flag in ["sh", "dc", "dd"] {
+        assert!(
+            flags.iter().any(|found| found == flag),
+            "{flag} of {flags:?}"
+        );
+    }
+}
+
+#[test]
 fn a_dropped_window_is_unmapped() {
     let arena = Home::private().open().unwrap();
     let data = data_map(&arena);
