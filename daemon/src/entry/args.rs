@@ -15,6 +15,7 @@ use crate::exit;
 #[command(
     name = "arenad",
     version,
+    args_override_self = true,
     after_help = exit::help(),
     long_about = "Serves one shared-memory arena to the processes of one user.\n\n\
         The arena's contents survive the daemon: the next start with the same --arena serves them again. `arenactl` puts \

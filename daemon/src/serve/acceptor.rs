@@ -1,4 +1,5 @@
-//! Taking connections in: bounded per turn, and without spinning where descriptors have run out.
+//! Taking connections in: bounded per turn, and only while there are descriptors for them. Who is not taken in waits in the
+//! backlog, at no cost, until somebody else has left.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -10,8 +11,13 @@ use super::listener::Listener;
 /// Connections accepted in one turn; the rest waits for the sessions there are.
 const ACCEPTS_PER_TURN: usize = 64;
 
-/// How long nothing is accepted after the process or the system has run out of descriptors or memory. Who waits, waits in the
-/// backlog.
+/// Descriptors that one peer takes at most: socket, process and lifeline, and for a moment those of its welcome.
+const DESCRIPTORS_PER_PEER: u64 = 6;
+
+/// Descriptors for everything else.
+const DESCRIPTORS_APART: u64 = 64;
+
+/// How long nothing is accepted after the system has run out of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A listening socket, and whether connections may wait there. The poll tells only of new ones.
@@ -20,14 +26,20 @@ pub(super) struct Acceptor {
     pub(super) listener: Listener,
     may_wait: bool,
     paused_until: Option<Instant>,
+    peers_max: usize,
+    is_full: bool,
 }
 
 impl Acceptor {
-    pub(super) fn new(listener: Listener) -> Self {
+    /// `descriptors_max` is what this process may have open.
+    pub(super) fn new(listener: Listener, descriptors_max: u64) -> Self {
+        let peers = descriptors_max.saturating_sub(DESCRIPTORS_APART) / DESCRIPTORS_PER_PEER;
         Self {
             listener,
             may_wait: false,
             paused_until: None,
+            peers_max: usize::try_from(peers).unwrap_or(usize::MAX),
+            is_full: false,
         }
     }
 
@@ -36,19 +48,21 @@ impl Acceptor {
         self.may_wait = true;
     }
 
-    /// The moment from which connections that may wait can be taken in.
+    /// The moment from which connections that may wait can be taken in. Where as many peers are there as can be, the next turn
+    /// after one has left will do.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
-        self.may_wait.then(|| self.paused_until.unwrap_or(now))
+        (self.may_wait && !self.is_full).then(|| self.paused_until.unwrap_or(now))
     }
 
-    /// The connections for this turn.
-    pub(super) fn take(&mut self, now: Instant) -> Vec<OwnedFd> {
+    /// The connections for this turn, when `peers` are there already.
+    pub(super) fn take(&mut self, now: Instant, peers: usize) -> Vec<OwnedFd> {
         let mut sockets = Vec::new();
+        let room = self.room(peers);
         if self.due(now).is_none_or(|due| due > now) {
             return sockets;
         }
         self.paused_until = None;
-        while sockets.len() < ACCEPTS_PER_TURN {
+        while sockets.len() < room {
             match self.listener.accept() {
                 Ok(socket) => sockets.push(socket),
                 Err(Errno::AGAIN) => {
@@ -66,6 +80,19 @@ impl Acceptor {
         }
         sockets
     }
+
+    fn room(&mut self, peers: usize) -> usize {
+        let room = self.peers_max.saturating_sub(peers);
+        let is_full = room == 0;
+        if is_full && self.may_wait && !self.is_full {
+            tracing::warn!(
+                peers,
+                "connections wait because the limit of open descriptors allows no more (raise it with ulimit -n)"
+            );
+        }
+        self.is_full = is_full;
+        room.min(ACCEPTS_PER_TURN)
+    }
 }
 
 #[cfg(test)]
@@ -74,21 +101,45 @@ mod tests {
 
     use super::*;
 
+    fn acceptor(dir: &tempfile::TempDir, peers_max: u64) -> Acceptor {
+        let listener = Listener::at_path(&dir.path().join("arenad.sock")).unwrap();
+        Acceptor::new(
+            listener,
+            DESCRIPTORS_APART + peers_max * DESCRIPTORS_PER_PEER,
+        )
+    }
+
+    fn connect(dir: &tempfile::TempDir, count: usize) -> Vec<UnixStream> {
+        let path = dir.path().join("arenad.sock");
+        (0..count)
+            .map(|_| UnixStream::connect(&path).unwrap())
+            .collect()
+    }
+
     #[test]
     fn a_turn_takes_a_bounded_number() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("arenad.sock");
-        let mut acceptor = Acceptor::new(Listener::at_path(&path).unwrap());
-        let count = ACCEPTS_PER_TURN + 1;
-        let peers: Vec<UnixStream> = (0..count)
-            .map(|_| UnixStream::connect(&path).unwrap())
-            .collect();
+        let mut acceptor = acceptor(&dir, 1000);
+        let _peers = connect(&dir, ACCEPTS_PER_TURN + 1);
         let now = Instant::now();
-        assert!(acceptor.take(now).is_empty());
+        assert!(acceptor.take(now, 0).is_empty());
         acceptor.notice();
-        assert_eq!(acceptor.take(now).len(), ACCEPTS_PER_TURN);
+        assert_eq!(acceptor.take(now, 0).len(), ACCEPTS_PER_TURN);
         assert_eq!(acceptor.due(now), Some(now));
-        assert_eq!(acceptor.take(now).len(), peers.len() - ACCEPTS_PER_TURN);
+        assert_eq!(acceptor.take(now, ACCEPTS_PER_TURN).len(), 1);
         assert_eq!(acceptor.due(now), None);
+    }
+
+    #[test]
+    fn who_finds_no_room_waits_for_somebody_to_leave() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut acceptor = acceptor(&dir, 2);
+        let _peers = connect(&dir, 3);
+        let now = Instant::now();
+        acceptor.notice();
+        assert_eq!(acceptor.take(now, 0).len(), 2);
+        assert!(acceptor.take(now, 2).is_empty());
+        assert_eq!(acceptor.due(now), None);
+        assert_eq!(acceptor.take(now, 1).len(), 1);
     }
 }

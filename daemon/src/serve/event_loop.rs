@@ -38,6 +38,8 @@ pub(super) struct Wiring<'a> {
     /// Reads the configuration again. None where it has an error, which was logged.
     pub(super) reload: &'a mut dyn FnMut() -> Option<Tunables>,
     pub(super) tunables: Tunables,
+    /// What this process may have open.
+    pub(super) descriptors_max: u64,
     /// Whether SIGINT ends the daemon.
     pub(super) heeds_interrupt: bool,
     /// What the arena is called in the titles of children.
@@ -103,7 +105,7 @@ impl<'a> EventLoop<'a> {
         let links = Links::new(registry.try_clone()?);
         Ok(Self {
             poll,
-            acceptor: Acceptor::new(wiring.listener),
+            acceptor: Acceptor::new(wiring.listener, wiring.descriptors_max),
             signals,
             reload: wiring.reload,
             heeds_interrupt: wiring.heeds_interrupt,
@@ -174,7 +176,7 @@ impl<'a> EventLoop<'a> {
             self.receive(conn);
         }
         let now = Instant::now();
-        for socket in self.acceptor.take(now) {
+        for socket in self.acceptor.take(now, self.links.len()) {
             self.connected(socket);
         }
         if self.tick_due().is_some_and(|due| due <= self.moment()) {

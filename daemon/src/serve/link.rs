@@ -86,6 +86,11 @@ impl Links {
         Ok(conn)
     }
 
+    /// How many peers there are.
+    pub(super) fn len(&self) -> usize {
+        self.links.len()
+    }
+
     pub(super) fn get(&self, conn: ConnId) -> Option<&Link> {
         self.links.get(&conn)
     }

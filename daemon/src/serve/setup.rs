@@ -48,6 +48,7 @@ pub(crate) fn run(settings: Settings, log: &Log) -> Result<Exit, ServeError> {
     } = settings;
     let is_private = embedded.is_some();
     let bell = prepare_process(is_private)?;
+    let descriptors_max = raised_descriptor_limit();
     // Before the arena, so that a daemon which is refused here makes none. Who connects meanwhile waits in the backlog.
     let listener = listen(&config, is_private)?;
     let Opened {
@@ -63,6 +64,7 @@ pub(crate) fn run(settings: Settings, log: &Log) -> Result<Exit, ServeError> {
         listener,
         bell,
         tunables,
+        descriptors_max,
         reload: &mut reload,
         heeds_interrupt: !is_private,
         shown_name: shown_name(&config, is_private).to_owned(),
@@ -99,19 +101,21 @@ fn prepare_process(is_private: bool) -> io::Result<BorrowedFd<'static>> {
         // was put there by somebody who has seen to that.
         let _ = setsid();
     }
-    raise_descriptor_limit();
     sigbus::install()
 }
 
-/// A session takes three descriptors: socket, process, lifeline.
-fn raise_descriptor_limit() {
+/// Raises the limit of open descriptors as far as it goes, and gives it.
+fn raised_descriptor_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
         maximum: limit.maximum,
     };
-    // What there is has to do then.
-    let _ = setrlimit(Resource::Nofile, raised);
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
+    .unwrap_or(u64::MAX)
 }
 
 fn listen(config: &Config, is_private: bool) -> Result<Listener, ListenError> {

@@ -13,7 +13,7 @@ use crate::supervisor::{ConnId, Event};
 const READS_PER_TURN: usize = 8;
 
 /// How long a peer that the supervisor has done with may take to read its last messages.
-const CLOSE_GRACE: Duration = Duration::from_secs(1);
+const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
 /// A peer's output is written within the turn when it has grown to this.
 const EARLY_FLUSH_BYTES: usize = 64 << 10;
