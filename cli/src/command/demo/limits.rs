@@ -49,16 +49,25 @@ fn half(len: usize) -> usize {
     len.div_ceil(THREADS).next_multiple_of(4096)
 }
 
-/// The time from the first start to the last end of threads that work on one part each.
+/// The time from the first start to the last end of threads that work on one part each. Making the threads doesn't count.
 fn in_halves<P: Send>(parts: impl Iterator<Item = P>, work: impl Fn(P) + Sync) -> Duration {
-    let started = Instant::now();
-    thread::scope(|scope| {
-        for part in parts {
-            let work = &work;
-            scope.spawn(move || work(part));
-        }
+    let timed = |part| {
+        let started = Instant::now();
+        work(part);
+        (started, Instant::now())
+    };
+    let times: Vec<(Instant, Instant)> = thread::scope(|scope| {
+        let threads: Vec<_> = parts.map(|part| scope.spawn(|| timed(part))).collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, _>| thread.join();
+        let times = threads.into_iter().map(join).collect::<Result<_, _>>();
+        times.expect("reading and copying don't panic")
     });
-    started.elapsed()
+    let first = times.iter().map(|(started, _)| *started).min();
+    let last = times.iter().map(|(_, ended)| *ended).max();
+    match (first, last) {
+        (Some(first), Some(last)) => last - first,
+        _ => Duration::ZERO,
+    }
 }
 
 /// Reads every word. Enough independent sums that no addition waits for another one.
