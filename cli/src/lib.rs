@@ -24,6 +24,7 @@ mod units;
 mod value;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -34,6 +35,9 @@ pub use exit::Exit;
 /// Runs the program: `arenad` if that is the name it was started under, else the command that `words` tell.
 #[must_use]
 pub fn run(words: Vec<OsString>) -> ExitCode {
+    if is_arenad(words.first()) {
+        return arenad::entry::run(words);
+    }
     if words
         .get(1)
         .is_some_and(|word| word == command::WORKER_WORD)
@@ -44,6 +48,10 @@ pub fn run(words: Vec<OsString>) -> ExitCode {
         Ok(arguments) => finish(command::run(arguments)).into(),
         Err(error) => refuse(&error),
     }
+}
+
+fn is_arenad(program: Option<&OsString>) -> bool {
+    program.and_then(|program| Path::new(program).file_name()) == Some("arenad".as_ref())
 }
 
 /// Help and version are asked for; everything else that clap stops at is wrong usage.

@@ -3,4 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod alone;
+mod computing;
+mod demo;
+mod files;
 mod support;
