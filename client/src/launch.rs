@@ -80,7 +80,7 @@ impl Launch {
         // arenactl serves as arenad when it is called so.
         command.arg0(PROGRAM).args(["--embedded", "0"]);
         if let Some(bytes) = self.size_bytes {
-            command.arg("--size").arg(bytes.to_string());
+            command.arg("--size").arg(format!("{bytes}B"));
         }
         if let Some(workers) = self.workers {
             command.arg("--workers").arg(workers.to_string());

@@ -12,8 +12,12 @@ use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::stdio::{dup2_stdin, stdin};
 
 /// Takes the socket that was inherited under the number `fd`, and keeps it from processes started later. Called once per
-/// number, before this process opens descriptors of its own.
+/// number, before this process opens descriptors of its own. Standard input is the number that a parent with threads can give
+/// a socket without a moment in which children of other threads inherit it too.
 pub(crate) fn socket(fd: RawFd) -> io::Result<OwnedFd> {
+    if fd == 0 {
+        return socket_on_stdin();
+    }
     if fd <= 2 {
         return Err(not_a_socket(fd));
     }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use arena_core::lock::cell_generation;
 use arena_core::protocol::{Create, Failure, ObjectState, Reply, Sharing, Shortage, Stripes};
 use arena_core::{ArrayLayout, SessionId};
 
@@ -209,7 +210,7 @@ impl Supervisor {
             return Reply::Done;
         };
         object.is_waiting = false;
-        let generation = object.record.id.generation;
+        let generation = cell_generation(object.record.id);
         if let Some(cells) = object.cells() {
             self.out.push(Effect::OpenCells { cells, generation });
         }
