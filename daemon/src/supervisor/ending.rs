@@ -69,7 +69,7 @@ impl Supervisor {
     }
 
     /// What a closed session was filling: nobody can seal it, its windows may still be written.
-    fn linger(&mut self, index: u32) {
+    pub(super) fn linger(&mut self, index: u32) {
         let is_filling =
             |object: &super::objects::Object| object.record.state == ObjectState::Filling;
         if !self.objects.at(index).is_some_and(is_filling) {
@@ -183,10 +183,7 @@ impl Supervisor {
         };
         object.is_orphan = true;
         match object.record.state {
-            ObjectState::Filling => {
-                self.linger(index);
-                self.free_if_dead(index);
-            }
+            ObjectState::Filling => self.give_up(index),
             ObjectState::Sealed | ObjectState::Shared if object.record.name.is_none() => {
                 self.unpublish(index);
             }

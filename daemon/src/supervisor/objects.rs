@@ -46,7 +46,7 @@ impl Object {
 
     /// Whether others may find it and work with it.
     pub(super) const fn is_published(&self) -> bool {
-        matches!(self.record.state, ObjectState::Sealed | ObjectState::Shared)
+        !self.is_waiting && matches!(self.record.state, ObjectState::Sealed | ObjectState::Shared)
     }
 
     /// Whether its bytes may be given back: it has no future, and no known process or job looks at it.

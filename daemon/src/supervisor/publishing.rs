@@ -47,17 +47,24 @@ impl Supervisor {
         if object.record.state != ObjectState::Filling || object.record.session != session {
             return Err(wrong_state(object, "abandon"));
         }
-        self.objects.free_name(id.index);
-        if let Some(object) = self.objects.at_mut(id.index) {
-            object.is_orphan = true;
-        }
         if let Some(session) = self.sessions.get_mut(&session)
             && session.pins.remove(&id.index).is_some()
         {
             self.objects.unpin(id.index);
         }
-        self.free_if_dead(id.index);
+        self.give_up(id.index);
         Ok(Some(Reply::Done))
+    }
+
+    /// What was being filled will never be sealed.
+    pub(super) fn give_up(&mut self, index: u32) {
+        self.objects.free_name(index);
+        if let Some(object) = self.objects.at_mut(index) {
+            object.is_orphan = true;
+        }
+        if !self.free_if_dead(index) {
+            self.linger(index);
+        }
     }
 
     pub(super) fn get(&mut self, session: SessionId, selector: &Selector) -> Handled {

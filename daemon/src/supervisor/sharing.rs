@@ -9,7 +9,7 @@ use super::machine::{Asked, Supervisor};
 use super::requests::{Handled, busy, no_such_id, wrong_state};
 
 impl Supervisor {
-    /// The session's slot, given on first request. Its row knows it before the session does.
+    /// The session's slot, given on first request. Its row knows it before the session does, and a slot that a row knows is ready.
     pub(super) fn slot(&mut self, id: SessionId) -> Handled {
         let reserved = self.worker_slots_wanted();
         let Some(session) = self.sessions.get_mut(&id) else {
@@ -21,12 +21,12 @@ impl Supervisor {
                 let taken = self.slots.take_for_client(reserved);
                 let slot = taken.ok_or_else(|| busy("slots", SlotId::COUNT as u64))?;
                 session.slot = Some(slot);
-                self.out
-                    .push(Effect::WriteProcess(session.process_record()));
                 self.out.push(Effect::PrepareSlot {
                     slot,
                     incarnation: id.0,
                 });
+                self.out
+                    .push(Effect::WriteProcess(session.process_record()));
                 slot
             }
         };
