@@ -66,11 +66,11 @@ pub enum Effect {
         /// One state a block.
         states: Vec<BlockState>,
     },
-    /// Makes cells ready for an object that becomes shared: empty, not closed, with the object's generation.
+    /// Makes cells ready for an object that becomes shared: empty, not closed, with that generation.
     OpenCells {
         /// The cells.
         cells: Range<u32>,
-        /// The object's generation.
+        /// What `cell_generation` makes of the object's id.
         generation: u64,
     },
     /// Closes cells of an object that is no longer shared and wakes who waits for them.

@@ -2,12 +2,13 @@
 
 use arena_core::SessionId;
 use arena_core::protocol::{
-    Descriptor, Failure, FromSupervisor, Hello, PROTOCOL_VERSION, Resume, Welcome,
+    Descriptor, Failure, FromSupervisor, Hello, ObjectState, PROTOCOL_VERSION, Resume, Welcome,
 };
 
 use super::effect::{Effect, Note};
 use super::event::{ConnId, Peer};
 use super::machine::{Conn, ConnRole, Phase, Supervisor};
+use super::objects::Object;
 use super::requests::busy;
 use super::session::Session;
 
@@ -114,8 +115,24 @@ impl Supervisor {
             }
         }
         self.one_blind_less();
+        self.drop_untold(resume.session);
         self.admit(resume.session, Vec::new(), true);
         Ok(())
+    }
+
+    /// Objects that were granted in the last moment before the restart: their maker never heard of them.
+    fn drop_untold(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let is_untold = |index: &&u32| !session.pins.contains_key(*index);
+        let untold: Vec<u32> = session.made.iter().filter(is_untold).copied().collect();
+        for index in untold {
+            let is_filling = |object: &Object| object.record.state == ObjectState::Filling;
+            if self.objects.at(index).is_some_and(is_filling) {
+                self.give_up(index);
+            }
+        }
     }
 
     fn admit(&mut self, id: SessionId, descriptors: Vec<Descriptor>, resumed: bool) {

@@ -97,8 +97,9 @@ impl Supervisor {
 
     pub(super) fn unpin(&mut self, session: SessionId, ids: &[ObjectId]) -> Handled {
         for &id in ids {
-            if self.objects.get(id).is_none() {
-                return Err(no_such_id(id));
+            let object = self.objects.get(id).ok_or_else(|| no_such_id(id))?;
+            if object.record.state == ObjectState::Filling {
+                return Err(wrong_state(object, "unpin (seal or abandon it)"));
             }
             let session = self
                 .sessions

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use arena_core::lock::cell_generation;
 use arena_core::protocol::{
     Failure, FromSupervisor, GroomDone, GroomOrder, Groomed, Operand, Partial, Shortage, Span,
     Task, TaskReport, ToSupervisor, Value, Work,
@@ -237,7 +238,7 @@ impl World {
                 let cell = of(start + n);
                 if self
                     .locks
-                    .acquire(cell, operand.object.generation, slot, false)
+                    .acquire(cell, cell_generation(operand.object), slot, false)
                 {
                     self.set_step(proc, Step::Locked(n));
                 } else {
@@ -291,7 +292,7 @@ impl World {
         let object = operand.object;
         let cell = self.locks.cells.get(&cell);
         match cell {
-            Some(cell) if cell.is_closed || cell.generation != object.generation => {
+            Some(cell) if cell.is_closed || cell.generation != cell_generation(object) => {
                 Some(Err(Failure::Closed { object }))
             }
             Some(cell) if cell.is_poisoned => Some(Err(Failure::Poisoned { object, stripe })),
@@ -328,10 +329,12 @@ impl World {
                     .is_some_and(|cell| cell.is_poisoned);
                 if !is_poisoned {
                     self.set_step(proc, Step::At(n + 1));
-                } else if self
-                    .locks
-                    .acquire(first + stripe, operand.object.generation, slot, true)
-                {
+                } else if self.locks.acquire(
+                    first + stripe,
+                    cell_generation(operand.object),
+                    slot,
+                    true,
+                ) {
                     self.set_step(proc, Step::Locked(n));
                 } else {
                     return self.refused(operand, stripe, first + stripe);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arena_core::lock::cell_generation;
 use arena_core::protocol::{
     Create, Failure, FromSupervisor, Hello, Object, ObjectState, PROTOCOL_VERSION, Reply, Request,
     Resume, Run, Selector, Sharing, TaskReport, ToSupervisor, Value, Welcome,
@@ -536,7 +537,10 @@ impl World {
         let cells = stripes.first_cell..stripes.first_cell + stripes.count;
         let taken: Vec<u32> = cells
             .clone()
-            .take_while(|&cell| self.locks.acquire(cell, object.id.generation, slot, false))
+            .take_while(|&cell| {
+                self.locks
+                    .acquire(cell, cell_generation(object.id), slot, false)
+            })
             .collect();
         let has_all = taken.len() == cells.len();
         if has_all || self.rng.one_in(3) {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use arena_core::lock::cell_generation;
 use arena_core::protocol::{ArenaInfo, Backing, FromSupervisor, ToSupervisor};
 use arena_core::{ArenaId, Extent, ObjectId, SessionId, SlotId};
 use arenad::supervisor::{
@@ -243,7 +244,7 @@ impl World {
                 if let Some(stripes) = record.stripes {
                     for cell in stripes.first_cell..stripes.first_cell + stripes.count {
                         let open = &self.locks.cells[&cell];
-                        assert!(open.generation == record.id.generation && !open.is_closed);
+                        assert!(open.generation == cell_generation(record.id) && !open.is_closed);
                     }
                 }
                 let (id, stripes) = (record.id, record.stripes);
