@@ -5,6 +5,7 @@
 //! sum is computed the serialising way, and what the memory allows is measured, so that every figure stands beside its limit of
 //! the same minute.
 
+mod jobs;
 mod limits;
 mod memory;
 mod numbers;

@@ -38,6 +38,7 @@ pub(super) struct Report {
     pub(super) serialised_bytes_copied: u64,
     /// Of all processes, with the array once in the arena and nowhere else.
     pub(super) memory_total_bytes: u64,
+    pub(super) workers_died: u64,
     pub(super) sum: serde_json::Value,
     pub(super) std: serde_json::Value,
     pub(super) results_ok: bool,
@@ -172,13 +173,18 @@ impl Report {
         .into_iter()
         .filter_map(|(name, right)| (!right).then_some(name))
         .collect();
+        let deaths = match self.workers_died {
+            0 => String::new(),
+            1 => "1 worker died and was replaced\n".to_owned(),
+            count => format!("{count} workers died and were replaced\n"),
+        };
         let results = if wrong.is_empty() {
             "all results are those of a plain single process".to_owned()
         } else {
             format!("WRONG RESULTS: {}", wrong.join(", "))
         };
         format!(
-            "first put and sum: {} times as fast as sending the array to a process pool\n{results}",
+            "first put and sum: {} times as fast as sending the array to a process pool\n{deaths}{results}",
             three_digits(self.speedup)
         )
     }

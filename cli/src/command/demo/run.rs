@@ -3,10 +3,11 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use arena_client::{ArrayLayout, Client, Object, Ran, Sharing};
+use arena_client::{ArrayLayout, Client, Object, Sharing};
 use arena_core::BLOCK_BYTES;
 use arena_core::protocol::Value;
 
+use super::jobs::Jobs;
 use super::numbers::{ADD, Float, Reference, SCALE, is_updated};
 use super::plan::Plan;
 use super::report::{Checks, Report, gb_per_s};
@@ -32,12 +33,13 @@ pub(super) fn run<T: Float>(
     let (object, put, put_again) = put_twice(&client, &elements)?;
     drop(elements);
 
-    let (sum, sum_time) = reduce(&client, "sum", &object)?;
-    let (std, std_time) = reduce(&client, "std", &object)?;
+    let mut jobs = Jobs::new(&client);
+    let (sum, sum_time) = reduce(&mut jobs, "sum", &object)?;
+    let (std, std_time) = reduce(&mut jobs, "std", &object)?;
     let memory_total_bytes = memory_total(&client)?;
     let read = limits::read_time(object.bytes());
     let copy = copy_limit::<T>(&client, plan, &object)?;
-    let (is_update_right, update) = update::<T>(&client, plan, &object)?;
+    let (is_update_right, update) = update::<T>(&client, &mut jobs, plan, &object)?;
 
     let bytes = object.layout().extent_bytes();
     let size = size_of::<T>() as u64;
@@ -72,6 +74,7 @@ pub(super) fn run<T: Float>(
         bytes_copied: bytes,
         serialised_bytes_copied: bytes * COPIES,
         memory_total_bytes,
+        workers_died: client.stats()?.counters.workers_died,
         sum: value::to_json(&Value::Float(sum)),
         std: value::to_json(&Value::Float(std)),
         results_ok: checks.all(),
@@ -94,10 +97,14 @@ fn sum_serialised<T: Float>(elements: &[T], workers: u32) -> Result<(f64, Durati
         action: "compute the serialising way",
         source,
     };
-    let mut pool = Pool::start(workers as usize).map_err(failed)?;
-    let result = pool.sum(elements).map_err(failed)?;
-    pool.finish().map_err(failed)?;
-    Ok(result)
+    let attempt = || {
+        let mut pool = Pool::start(workers as usize)?;
+        let result = pool.sum(elements)?;
+        pool.finish()?;
+        Ok(result)
+    };
+    // A pool is broken by the death of one worker; somebody who kills arenad's may hit one of these.
+    attempt().or_else(|_| attempt()).map_err(failed)
 }
 
 /// Puts the array, removes it, and puts it again, into the pages that the first one has left.
@@ -116,10 +123,10 @@ fn put_twice<T: Float>(
 }
 
 /// The best time of some runs. A value that differs between runs is none: the kernels promise the same bits.
-fn reduce(client: &Client, kernel: &str, object: &Object) -> Result<(f64, Duration), CliError> {
+fn reduce(jobs: &mut Jobs, kernel: &str, object: &Object) -> Result<(f64, Duration), CliError> {
     let mut best: Option<(f64, Duration)> = None;
     for _ in 0..REPETITIONS {
-        let (ran, time): (Ran, _) = timed(|| client.run(kernel).input(object).call())?;
+        let (ran, time) = timed(|| jobs.run(|client| client.run(kernel).input(object).call()))?;
         let found = ran.float()?;
         best = Some(match best {
             Some((value, shortest)) if value.to_bits() == found.to_bits() => {
@@ -149,6 +156,7 @@ fn copy_limit<T: Float>(
 /// Has all workers update a shared copy of the array's beginning, and compares every element.
 fn update<T: Float>(
     client: &Client,
+    jobs: &mut Jobs,
     plan: &Plan,
     object: &Object,
 ) -> Result<(bool, Duration), CliError> {
@@ -160,15 +168,22 @@ fn update<T: Float>(
     };
     let before = &object.slice::<T>()?[..plan.update_elements as usize];
     let shared = client.create_shared(layout, None, sharing)?;
-    let mut guard = shared.overwrite(..)?;
-    guard.slice_mut::<T>()?.copy_from_slice(before);
-    guard.commit()?;
-    let job = client
-        .run("scale_add")
-        .input(&shared)
-        .param("scale", SCALE)
-        .param("offset", ADD);
-    let (_, time) = timed(|| job.call())?;
+    let mut time = Duration::ZERO;
+    jobs.run(|client| {
+        // A job that failed has updated some stripes, so each attempt starts from the beginning.
+        let mut guard = shared.overwrite(..)?;
+        guard.slice_mut::<T>()?.copy_from_slice(before);
+        guard.commit()?;
+        let started = Instant::now();
+        let ran = client
+            .run("scale_add")
+            .input(&shared)
+            .param("scale", SCALE)
+            .param("offset", ADD)
+            .call();
+        time = started.elapsed();
+        ran
+    })?;
     let after = shared.read(..)?;
     Ok((is_updated(before, after.slice::<T>()?), time))
 }
