@@ -154,7 +154,9 @@ fn waiting_for_a_lock_ends_with_the_supervisor() {
     let mut worker = stage.worker(3);
     let array = rows(&mut stage, true);
     let locker = stage.locker();
-    let held = locker.acquire(overwrite(&array, 0), Duration::ZERO).unwrap();
+    let held = locker
+        .acquire(overwrite(&array, 0), Duration::ZERO)
+        .unwrap();
     let mut task = worker.task(add_one(&array, 0, 1));
     task.lock_timeout_ms = u64::MAX;
     worker.send(&[FromSupervisor::Task(Box::new(task))]);
