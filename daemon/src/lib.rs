@@ -4,7 +4,6 @@
 //! the supervisor's children run.
 
 pub mod config;
-mod convert;
 pub mod entry;
 pub mod exit;
 mod inherited;

@@ -45,6 +45,8 @@ pub(super) struct Connection {
     pub(super) awaits_space: bool,
     /// It stands in the event loop's list of connections with output.
     pub(super) is_dirty: bool,
+    /// The peer has closed its end: behind its last bytes there is the end to read, and nothing more will tell of it.
+    pub(super) is_ending: bool,
 }
 
 impl Connection {
@@ -57,6 +59,7 @@ impl Connection {
             phase: Phase::Open,
             awaits_space: false,
             is_dirty: false,
+            is_ending: false,
         }
     }
 
@@ -88,7 +91,7 @@ impl Connection {
         }
         Ok(match message.bytes {
             0 => Received::End,
-            bytes if bytes == wanted => Received::More,
+            bytes if bytes == wanted || self.is_ending => Received::More,
             _ => Received::Drained,
         })
     }

@@ -158,6 +158,9 @@ impl<'a> EventLoop<'a> {
                 if event.is_writable() {
                     self.mark_dirty(conn);
                 }
+                if event.is_read_closed() {
+                    self.mark_ending(conn);
+                }
                 if event.is_readable() || event.is_read_closed() || event.is_error() {
                     self.receive(conn);
                 }

@@ -22,6 +22,13 @@ const EARLY_FLUSH_BYTES: usize = 64 << 10;
 const DETAIL_CHARS_MAX: usize = 200;
 
 impl EventLoop<'_> {
+    /// The peer has closed its end, maybe in the same moment as it sent something: it is read to the end.
+    pub(super) fn mark_ending(&mut self, conn: ConnId) {
+        if let Some(connection) = self.links.connection(conn) {
+            connection.is_ending = true;
+        }
+    }
+
     /// Reads what a peer has sent, up to a bound, and hands in its messages.
     pub(super) fn receive(&mut self, conn: ConnId) {
         for _ in 0..READS_PER_TURN {

@@ -23,6 +23,7 @@ mod catalogue;
 mod cells;
 mod charges;
 mod connections;
+mod convert;
 mod dispatch;
 mod draining;
 mod effect;
