@@ -1,5 +1,6 @@
 //! The client.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arena_core::protocol::{
@@ -35,9 +36,15 @@ use crate::shared::Shared;
 /// assert_eq!(client.run("sum").input(&prices).call()?.float()?, 5050.0);
 /// # Ok::<(), arena_client::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     session: Arc<Session>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.session.fmt(f)
+    }
 }
 
 impl Client {
@@ -260,8 +267,8 @@ impl Client {
     /// ```
     /// let client = arena_client::Client::embedded()?;
     /// let prices = client.put("prices", &ndarray::array![1, 2, 3])?;
-    /// let names: Result<Vec<_>, _> = client.objects().map(|object| Ok(object?.name)).collect();
-    /// assert_eq!(names?, [prices.info().name.clone()]);
+    /// let objects: Vec<_> = client.objects().collect::<Result<_, _>>()?;
+    /// assert_eq!(objects[0].id, prices.id());
     /// # Ok::<(), arena_client::Error>(())
     /// ```
     #[must_use]

@@ -3,6 +3,7 @@
 //! Knows nothing of arrays. A request that the supervisor never saw, or that may be repeated, is sent again after a loss; any
 //! other fails with an error that says whether it may have happened.
 
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,7 +27,6 @@ const BACK_OFF_FIRST: Duration = Duration::from_millis(1);
 const BACK_OFF_MAX: Duration = Duration::from_millis(100);
 
 /// A session as its process sees it.
-#[derive(Debug)]
 pub(crate) struct Session {
     /// Which process of a line of forks this session belongs to.
     generation: u64,
@@ -41,6 +41,16 @@ pub(crate) struct Session {
     locks: Mutex<Option<Locks>>,
     /// The session of a forked child. Touched only under [`fork::gate`].
     successor: Mutex<Option<Arc<Session>>>,
+}
+
+impl fmt::Debug for Session {
+    /// What names it: handles print their session, and a forked child may print what it can't lock.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("endpoint", &self.home.endpoint)
+            .field("arena", &self.arena.id())
+            .finish_non_exhaustive()
+    }
 }
 
 /// The one locker of a slot: it knows which threads hold what.
@@ -259,6 +269,13 @@ impl Session {
         }
     }
 
+    fn open_windows(&self) -> Vec<ObjectId> {
+        let mut windows = locked(&self.windows).clone();
+        windows.sort_unstable();
+        windows.dedup();
+        windows
+    }
+
     /// This process's hold on the locks of the arena, from the slot of this session.
     pub(crate) fn locker(&self) -> Result<Arc<ThisProcess<Locker>>> {
         let link = self.link()?;
@@ -344,14 +361,13 @@ impl Session {
         let epoch = locked(&self.pins).epoch();
         let link = Arc::new(Link::new(greeted, epoch, self.settings.reply_timeout));
         let same_arena = link.arena.id() == lost.arena.id();
-        if same_arena {
-            let again = if resumed { Vec::new() } else { declared };
-            for object in again {
-                // One that is gone stays mapped, and is not reused while this process lives.
+        if same_arena && !resumed {
+            // One that is gone stays mapped, and is not reused while this process lives.
+            for object in declared {
                 let _gone = link.call(Request::Get(Selector::Id(object)));
             }
-            for object in locked(&self.windows).iter() {
-                let _gone = link.call(Request::OpenWindow(*object));
+            for object in self.open_windows() {
+                let _gone = link.call(Request::OpenWindow(object));
             }
         }
         *locked(&self.current) = Arc::clone(&link);

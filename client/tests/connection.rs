@@ -18,7 +18,7 @@ fn during<T: Send>(call: impl FnOnce() -> T + Send, serve: impl FnOnce()) -> T {
     thread::scope(|scope| {
         let called = scope.spawn(call);
         serve();
-        called.join().unwrap()
+        called.join().expect("the call does not panic")
     })
 }
 
