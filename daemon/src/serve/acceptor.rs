@@ -61,7 +61,7 @@ impl Acceptor {
         if self.due(now).is_none_or(|due| due > now) {
             return sockets;
         }
-        self.paused_until = None;
+        let was_paused = self.paused_until.take().is_some();
         while sockets.len() < room {
             match self.listener.accept() {
                 Ok(socket) => sockets.push(socket),
@@ -72,7 +72,9 @@ impl Acceptor {
                 // The peer has given up, or a signal came.
                 Err(Errno::CONNABORTED | Errno::INTR) => {}
                 Err(error) => {
-                    tracing::error!(%error, "connections can't be accepted for now");
+                    if !was_paused {
+                        tracing::error!(%error, "connections can't be accepted for now");
+                    }
                     self.paused_until = Some(now + PAUSE);
                     break;
                 }

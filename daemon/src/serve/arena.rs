@@ -1,10 +1,11 @@
 //! The arena as its supervisor holds it: files, journal, lock cells. What the state machine decided is written here.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use arena_core::files::ArenaFiles;
-use arena_core::layout::BlockState;
+use arena_core::layout::{BlockState, CellRange};
 use arena_core::lifeline::Lifeline;
 use arena_core::protocol::Descriptor;
 use arena_core::table::{Table, TableError};
@@ -79,6 +80,19 @@ impl ServedArena {
         self.table.free_process(row);
         if let Err(error) = Lifeline::remove(&self.files, session) {
             tracing::error!(%error, session = session.0, "a lifeline can't be removed");
+        }
+    }
+
+    /// Opens the cells of a new shared object. Where the file system has no room for them they stay closed, and who wants to
+    /// lock is told so.
+    pub(super) fn open_cells(&self, cells: &Range<u32>, generation: u64) {
+        let reserved = self.files.reserve_cells(CellRange {
+            first: cells.start,
+            count: cells.end - cells.start,
+        });
+        match reserved {
+            Ok(()) => self.locks.open(cells, generation),
+            Err(error) => tracing::error!(%error, ?cells, "lock cells can't be opened"),
         }
     }
 

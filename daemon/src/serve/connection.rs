@@ -47,6 +47,8 @@ pub(super) struct Connection {
     pub(super) is_dirty: bool,
     /// The peer has closed its end: behind its last bytes there is the end to read, and nothing more will tell of it.
     pub(super) is_ending: bool,
+    /// It stands in the event loop's list of connections that may have sent more than was read.
+    pub(super) is_unread: bool,
 }
 
 impl Connection {
@@ -60,6 +62,7 @@ impl Connection {
             awaits_space: false,
             is_dirty: false,
             is_ending: false,
+            is_unread: false,
         }
     }
 

@@ -30,7 +30,7 @@ impl EventLoop<'_> {
                 states,
             } => return self.arena.write_blocks(first_block, &states),
             Effect::OpenCells { cells, generation } => {
-                return self.arena.locks.open(&cells, generation);
+                return self.arena.open_cells(&cells, generation);
             }
             Effect::CloseCells { cells } => return self.arena.locks.close(&cells),
             Effect::PrepareSlot { slot, incarnation } => {

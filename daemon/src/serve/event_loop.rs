@@ -25,6 +25,7 @@ use super::link::{Kin, Links};
 use super::listener::Listener;
 use super::recover::recover;
 use super::token::Source;
+use super::traffic::turn_away;
 use crate::supervisor::{ConnId, Effect, Event, ExitReason, Moment, Policy, Recovered, Supervisor};
 
 /// Events taken from one poll.
@@ -175,9 +176,7 @@ impl<'a> EventLoop<'a> {
 
     /// What is due without an event: peers and connections left over from the last turn, deadlines.
     fn catch_up(&mut self) {
-        for conn in std::mem::take(&mut self.unread) {
-            self.receive(conn);
-        }
+        self.receive_rest();
         let now = Instant::now();
         for socket in self.acceptor.take(now, self.links.len()) {
             self.connected(socket);
@@ -263,23 +262,23 @@ impl<'a> EventLoop<'a> {
 
     /// Takes in a client.
     pub(super) fn connected(&mut self, socket: OwnedFd) {
-        let added = identify(&socket).and_then(|identified| {
-            let Identified { peer, pidfd } = identified;
-            let is_gone = pidfd.is_none();
-            let conn = self
-                .links
-                .add(Kin::Stranger, peer.pid, Some(socket), pidfd)?;
-            Ok((conn, peer, is_gone))
-        });
-        match added {
-            Ok((conn, peer, is_gone)) => {
+        let Identified { peer, pidfd } = match identify(&socket) {
+            Ok(identified) => identified,
+            Err(error) => {
+                tracing::error!(%error, "a connection can't be taken in");
+                return turn_away(socket, &error);
+            }
+        };
+        let is_gone = pidfd.is_none();
+        match self.links.add(Kin::Stranger, peer.pid, Some(socket), pidfd) {
+            Ok(conn) => {
                 self.handle(Event::Connected { conn, peer });
                 if is_gone {
                     self.receive(conn);
                     self.handle(Event::Gone { conn, cause: None });
                 }
             }
-            Err(error) => tracing::error!(%error, "a connection can't be taken in"),
+            Err(error) => tracing::error!(%error, pid = peer.pid, "a connection can't be watched"),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Bytes between peers and the supervisor: receiving, sending, and ending connections.
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use arena_core::protocol::{Failure, FrameError, FromSupervisor, Welcome};
@@ -45,7 +47,22 @@ impl EventLoop<'_> {
                 Ok(Received::End) | Err(_) => return self.ended(conn),
             }
         }
-        self.unread.push(conn);
+        if let Some(connection) = self.links.connection(conn)
+            && !connection.is_unread
+        {
+            connection.is_unread = true;
+            self.unread.push(conn);
+        }
+    }
+
+    /// Goes on with the peers whose turn was over before they had been read.
+    pub(super) fn receive_rest(&mut self) {
+        for conn in std::mem::take(&mut self.unread) {
+            if let Some(connection) = self.links.connection(conn) {
+                connection.is_unread = false;
+                self.receive(conn);
+            }
+        }
     }
 
     fn take_messages(&mut self, conn: ConnId) {
@@ -86,7 +103,9 @@ impl EventLoop<'_> {
             let session = welcome.session.0;
             tracing::error!(%error, session, "a session's descriptors can't be made");
             let detail = format!("the session's descriptors can't be made: {error}");
-            return self.dismiss(conn, Failure::System { detail });
+            self.dismiss(conn, Failure::System { detail });
+            // Nobody was given it.
+            return self.answers.push_back(Event::LifelineEnded { conn });
         }
         let Some(connection) = self.links.connection(conn) else {
             return;
@@ -106,7 +125,7 @@ impl EventLoop<'_> {
         }
     }
 
-    fn attach_descriptors(&mut self, conn: ConnId, welcome: &Welcome) -> std::io::Result<()> {
+    fn attach_descriptors(&mut self, conn: ConnId, welcome: &Welcome) -> io::Result<()> {
         let session = welcome.session;
         let (descriptors, lifeline) = self.arena.descriptors(session, &welcome.descriptors)?;
         self.links.name_session(conn, session);
@@ -208,6 +227,17 @@ impl EventLoop<'_> {
         if let Err(error) = self.links.await_space(conn, awaits_space) {
             self.fail(error);
         }
+    }
+}
+
+/// Tells a peer that can't be taken in why, as far as that goes without waiting.
+pub(super) fn turn_away(socket: OwnedFd, error: &io::Error) {
+    let mut connection = Connection::new(socket);
+    let detail = format!("the connection can't be taken in: {error}");
+    let refusal = FromSupervisor::Refused(Failure::System { detail });
+    if connection.outbound.push(&refusal).is_ok() {
+        // A peer that is gone needs no reason.
+        let _ = connection.flush();
     }
 }
 
