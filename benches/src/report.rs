@@ -37,7 +37,13 @@ pub(crate) struct Report {
 
 impl Report {
     /// Adds a figure that stands alone: a limit or a peer.
-    pub(crate) fn figure(&mut self, section: &'static str, work: &str, figure: f64, unit: &'static str) {
+    pub(crate) fn figure(
+        &mut self,
+        section: &'static str,
+        work: &str,
+        figure: f64,
+        unit: &'static str,
+    ) {
         self.rows.push(Row {
             section,
             work: work.to_owned(),
@@ -83,11 +89,15 @@ impl Report {
     /// The rows as a table.
     pub(crate) fn table(&self) -> String {
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(presets::NOTHING);
         table.set_header(["section", "work", "median", "", "ratio", "against", "goal"]);
         for row in &self.rows {
             let (ratio, against, goal) = match &row.against {
-                Some(a) => (format!("{:.2}", a.ratio), a.work.clone(), a.goal.unwrap_or("")),
+                Some(a) => (
+                    format!("{:.2}", a.ratio),
+                    a.work.clone(),
+                    a.goal.unwrap_or(""),
+                ),
                 None => (String::new(), String::new(), ""),
             };
             table.add_row([

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "turns a mapped page into two atomic words")]
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -32,7 +32,11 @@ impl FutexEcho {
             .arg("echo-futex")
             .stdin(Stdio::from(OwnedFd::from(page)))
             .spawn()?;
-        Ok(Self { words, count: 0, child })
+        Ok(Self {
+            words,
+            count: 0,
+            child,
+        })
     }
 
     /// One round trip.
@@ -49,7 +53,7 @@ impl FutexEcho {
 
     /// The child's main: standard input is the page. Ends when its parent writes the last count.
     pub(crate) fn serve() -> std::io::Result<()> {
-        let words = Words::map(&File::from(rustix::io::dup(rustix::stdio::stdin())?))?;
+        let words = Words::map(&File::from(std::io::stdin().as_fd().try_clone_to_owned()?))?;
         let mut seen = 0;
         loop {
             seen = wait_while(words.ask(), seen);

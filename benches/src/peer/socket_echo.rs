@@ -1,7 +1,7 @@
 //! The floor of a request: 64 bytes to another process and back over a Unix stream socket, both sides blocking.
 
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
@@ -22,7 +22,10 @@ impl SocketEcho {
             .arg("echo-socket")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .spawn()?;
-        Ok(Self { stream: ours, child })
+        Ok(Self {
+            stream: ours,
+            child,
+        })
     }
 
     /// One round trip.
@@ -39,8 +42,7 @@ impl SocketEcho {
 
     /// The child's main: standard input is the socket.
     pub(crate) fn serve() -> std::io::Result<()> {
-        let stdin = rustix::io::dup(rustix::stdio::stdin())?;
-        let mut stream = UnixStream::from(stdin);
+        let mut stream = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
         let mut message = [0; MESSAGE_BYTES];
         while stream.read_exact(&mut message).is_ok() {
             stream.write_all(&message)?;

@@ -1,0 +1,82 @@
+//! arenad beside the hardware and beside what a user would pick instead, in one run. docs/BENCHMARKS.md says how to read it.
+
+mod locks;
+mod pages;
+mod peer;
+mod report;
+mod timing;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::peer::{FutexEcho, SocketEcho};
+use crate::report::Report;
+
+/// Measures arenad beside the limits of this machine and its peers; medians of interleaved rounds.
+#[derive(Parser)]
+struct Arguments {
+    /// Sections to run; all unless told.
+    sections: Vec<Section>,
+    /// The size of the large array in MiB.
+    #[arg(long, default_value_t = 1024)]
+    mebibytes: u64,
+    /// Rounds of each measurement.
+    #[arg(long, default_value_t = 9)]
+    rounds: usize,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    echo: Option<Echo>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Section {
+    /// Slice locks against std and raw_sync.
+    Lock,
+    /// First touch and mapping, with and without 2 MiB pages.
+    Pages,
+}
+
+/// The children of the peers.
+#[derive(Subcommand)]
+enum Echo {
+    #[command(hide = true)]
+    EchoSocket,
+    #[command(hide = true)]
+    EchoFutex,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("arena-benches: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    match arguments.echo {
+        Some(Echo::EchoSocket) => return Ok(SocketEcho::serve()?),
+        Some(Echo::EchoFutex) => return Ok(FutexEcho::serve()?),
+        None => {}
+    }
+    let wanted = |section| arguments.sections.is_empty() || arguments.sections.contains(&section);
+    let mut report = Report::default();
+    if wanted(Section::Lock) {
+        locks::run(arguments.rounds, &mut report)?;
+    }
+    if wanted(Section::Pages) {
+        pages::run(arguments.mebibytes << 20, arguments.rounds, &mut report)?;
+    }
+    if arguments.json {
+        println!("{}", report.json());
+    } else {
+        println!("{}", report.table());
+    }
+    Ok(())
+}
