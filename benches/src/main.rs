@@ -1,9 +1,15 @@
 //! arenad beside the hardware and beside what a user would pick instead, in one run. docs/BENCHMARKS.md says how to read it.
 
+mod arena;
+mod effort;
+mod kernels;
 mod locks;
 mod pages;
 mod peer;
+mod put;
 mod report;
+mod requests;
+mod scale;
 mod timing;
 
 use std::error::Error;
@@ -34,10 +40,18 @@ struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Section {
+    /// `put` against a copy.
+    Put,
+    /// Kernels against read bandwidth; memory with many readers.
+    Kernels,
+    /// Requests and tasks against bare sockets and futexes.
+    Requests,
     /// Slice locks against std and raw_sync.
     Lock,
     /// First touch and mapping, with and without 2 MiB pages.
     Pages,
+    /// Many workers, many objects, a huge arena; cold start.
+    Scale,
 }
 
 /// The children of the peers.
@@ -67,11 +81,24 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     let wanted = |section| arguments.sections.is_empty() || arguments.sections.contains(&section);
     let mut report = Report::default();
+    let (bytes, rounds) = (arguments.mebibytes << 20, arguments.rounds);
+    if wanted(Section::Put) {
+        put::run(bytes, rounds, &mut report)?;
+    }
+    if wanted(Section::Kernels) {
+        kernels::run(bytes, rounds, &mut report)?;
+    }
+    if wanted(Section::Requests) {
+        requests::run(rounds, &mut report)?;
+    }
     if wanted(Section::Lock) {
-        locks::run(arguments.rounds, &mut report)?;
+        locks::run(rounds, &mut report)?;
     }
     if wanted(Section::Pages) {
-        pages::run(arguments.mebibytes << 20, arguments.rounds, &mut report)?;
+        pages::run(bytes, rounds, &mut report)?;
+    }
+    if wanted(Section::Scale) {
+        scale::run(rounds, &mut report)?;
     }
     if arguments.json {
         println!("{}", report.json());
