@@ -14,8 +14,14 @@ pub(crate) struct Arena {
 impl Arena {
     /// Starts a supervisor whose arena has room for three such arrays.
     pub(crate) fn start(bytes: u64, workers: u32) -> Result<Self, Box<dyn Error>> {
-        let client = Client::builder().size(arena_bytes(bytes)).workers(workers).embedded()?;
-        Ok(Self { client, heap: numbers(bytes) })
+        let client = Client::builder()
+            .size(arena_bytes(bytes))
+            .workers(workers)
+            .embedded()?;
+        Ok(Self {
+            client,
+            heap: numbers(bytes),
+        })
     }
 
     /// The heap array, copied into the arena.
@@ -37,5 +43,7 @@ pub(crate) fn arena_bytes(bytes: u64) -> u64 {
 
 /// Float64 between 0 and 1 that look random and are the same each time.
 pub(crate) fn numbers(bytes: u64) -> Vec<f64> {
-    (0..bytes / 8).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64 / (1u64 << 53) as f64).collect()
+    (0..bytes / 8)
+        .map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64 / (1u64 << 53) as f64)
+        .collect()
 }

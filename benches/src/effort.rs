@@ -13,12 +13,19 @@ pub(crate) struct Effort {
 
 impl Effort {
     /// Repeats `work` and divides what `processes` spent meanwhile.
-    pub(crate) fn of(processes: &[u32], repetitions: u32, mut work: impl FnMut()) -> io::Result<Self> {
+    pub(crate) fn of(
+        processes: &[u32],
+        repetitions: u32,
+        mut work: impl FnMut(),
+    ) -> io::Result<Self> {
         let before = spent(processes)?;
         (0..repetitions).for_each(|_| work());
         let after = spent(processes)?;
         let each = |total: u64| total as f64 / f64::from(repetitions);
-        Ok(Self { cpu_us: each(after.0 - before.0) / 1e3, wakeups: each(after.1 - before.1) })
+        Ok(Self {
+            cpu_us: each(after.0 - before.0) / 1e3,
+            wakeups: each(after.1 - before.1),
+        })
     }
 }
 
@@ -31,7 +38,11 @@ fn spent(processes: &[u32]) -> io::Result<(u64, u64)> {
             let scheduled = fs::read_to_string(task.join("schedstat"))?;
             let status = fs::read_to_string(task.join("status"))?;
             total.0 += number(scheduled.split(' ').next());
-            total.1 += number(status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")));
+            total.1 += number(
+                status
+                    .lines()
+                    .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")),
+            );
         }
     }
     Ok(total)

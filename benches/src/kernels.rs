@@ -12,12 +12,17 @@ use crate::timing::{interleave, timed};
 
 const SECTION: &str = "kernels";
 const LIMIT: &str = "read, 2 threads";
+const MEBIBYTE: f64 = 1_048_576.0;
 
 /// GB/s of each reduction with two workers.
 pub(crate) fn run(bytes: u64, rounds: usize, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let arena = Arena::start(bytes, 2)?;
     let object = arena.put()?;
-    let uniform: Params = [("bins".to_owned(), Value::Int(256)), ("range".to_owned(), Value::Floats(vec![0.0, 1.0]))].into();
+    let uniform: Params = [
+        ("bins".to_owned(), Value::Int(256)),
+        ("range".to_owned(), Value::Floats(vec![0.0, 1.0])),
+    ]
+    .into();
     let kernels = [
         ("sum", 1, Params::new()),
         ("mean", 1, Params::new()),
@@ -35,14 +40,22 @@ pub(crate) fn run(bytes: u64, rounds: usize, report: &mut Report) -> Result<(), 
             &mut [&mut || limits::read_time(object.bytes()), &mut || {
                 timed(|| {
                     let job = arena.client.run(kernel).params(params.clone());
-                    (0..*inputs).fold(job, |job, _| job.input(&object)).call().expect("the array suits the kernel")
+                    (0..*inputs)
+                        .fold(job, |job, _| job.input(&object))
+                        .call()
+                        .expect("the array suits the kernel")
                 })
             }],
         );
         reads.push(seconds[0]);
         runs.push((kernel, f64::from(*inputs) * bytes as f64 / seconds[1] / 1e9));
     }
-    report.figure(SECTION, LIMIT, bytes as f64 / crate::timing::median(reads) / 1e9, "GB/s");
+    report.figure(
+        SECTION,
+        LIMIT,
+        bytes as f64 / crate::timing::median(reads) / 1e9,
+        "GB/s",
+    );
     for (kernel, rate) in runs {
         let goal = (*kernel == "sum").then_some(">= 0.9");
         report.compare(SECTION, kernel, rate, "GB/s", LIMIT, goal);
@@ -53,17 +66,22 @@ pub(crate) fn run(bytes: u64, rounds: usize, report: &mut Report) -> Result<(), 
 /// Memory of the array with more and more workers that read it.
 fn report_memory(bytes: u64, report: &mut Report) -> Result<(), Box<dyn Error>> {
     const ARRAY: &str = "the array alone";
-    report.figure("memory", ARRAY, bytes as f64 / (1 << 20) as f64, "MiB");
+    report.figure("memory", ARRAY, bytes as f64 / MEBIBYTE, "MiB");
     for workers in [2, 8, 32] {
         let mut arena = Arena::start(bytes, workers)?;
         let object = arena.put()?;
         arena.heap = Vec::new();
-        arena.client.run("sum").input(&object).deadline(Duration::from_secs(60)).call()?;
+        arena
+            .client
+            .run("sum")
+            .input(&object)
+            .deadline(Duration::from_secs(60))
+            .call()?;
         let family = arenactl::measure::memory::family_bytes(bytes)?;
         report.compare(
             "memory",
             &format!("supervisor, {workers} workers, client"),
-            family as f64 / (1 << 20) as f64,
+            family as f64 / MEBIBYTE,
             "MiB",
             ARRAY,
             Some("<= 1.05 + 3 MiB a worker"),

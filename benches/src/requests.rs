@@ -19,7 +19,12 @@ pub(crate) fn run(rounds: usize, report: &mut Report) -> Result<(), Box<dyn Erro
     let mut socket = SocketEcho::start()?;
     let mut futex = FutexEcho::start()?;
     let task = || {
-        arena.client.run("sum").input(&object).call().expect("the array suits the kernel");
+        arena
+            .client
+            .run("sum")
+            .input(&object)
+            .call()
+            .expect("the array suits the kernel");
     };
 
     let seconds = interleave(
@@ -36,21 +41,47 @@ pub(crate) fn run(rounds: usize, report: &mut Report) -> Result<(), Box<dyn Erro
     const FUTEX: &str = "bare futex round trip";
     report.figure("request", SOCKET, us[0], "us");
     report.figure("request", FUTEX, us[1], "us");
-    report.compare("request", "look an object up", us[2], "us", SOCKET, Some("<= 1.3"));
+    report.compare(
+        "request",
+        "look an object up",
+        us[2],
+        "us",
+        SOCKET,
+        Some("<= 1.3"),
+    );
     report.compare("request", "no-op task, latency", us[3], "us", FUTEX, None);
 
     let known = timed(|| (0..VIEWS).for_each(|_| drop(std::hint::black_box(object.view::<f64>()))));
-    report.figure("request", "view of a known object", known.as_secs_f64() * 1e9 / f64::from(VIEWS), "ns");
+    report.figure(
+        "request",
+        "view of a known object",
+        known.as_secs_f64() * 1e9 / f64::from(VIEWS),
+        "ns",
+    );
 
     let own = std::process::id();
-    let hops = Effort::of(&[own, socket.pid()], 2 * TRIPS, || socket.round_trip().expect("the echo lives"))?;
+    let hops = Effort::of(&[own, socket.pid()], 2 * TRIPS, || {
+        socket.round_trip().expect("the echo lives");
+    })?;
     let mut processes = arena.helpers()?;
     processes.push(own);
     let task = Effort::of(&processes, TRIPS, task)?;
     const HOPS: &str = "four bare socket hops, CPU over both processes";
     report.figure("task", HOPS, 2.0 * hops.cpu_us, "us");
-    report.compare("task", "no-op task, CPU over all processes", task.cpu_us, "us", HOPS, Some("<= 1.3"));
-    report.figure("task", "no-op task, wake-ups over all processes", task.wakeups, "");
+    report.compare(
+        "task",
+        "no-op task, CPU over all processes",
+        task.cpu_us,
+        "us",
+        HOPS,
+        Some("<= 1.3"),
+    );
+    report.figure(
+        "task",
+        "no-op task, wake-ups over all processes",
+        task.wakeups,
+        "",
+    );
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod destination;
 mod error;
 mod exit;
 mod gather;
+pub mod measure;
 pub mod npy;
 mod object;
 mod progress;

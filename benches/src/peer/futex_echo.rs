@@ -46,11 +46,6 @@ impl FutexEcho {
         wait_until(self.words.answer(), self.count);
     }
 
-    /// The child's process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// The child's main: standard input is the page. Ends when its parent writes the last count.
     pub(crate) fn serve() -> std::io::Result<()> {
         let words = Words::map(&File::from(std::io::stdin().as_fd().try_clone_to_owned()?))?;

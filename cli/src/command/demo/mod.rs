@@ -6,8 +6,6 @@
 //! the same minute.
 
 mod jobs;
-mod limits;
-mod memory;
 mod numbers;
 mod plan;
 mod report;

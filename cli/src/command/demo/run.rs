@@ -12,8 +12,8 @@ use super::numbers::{ADD, Float, Reference, SCALE, is_updated};
 use super::plan::Plan;
 use super::report::{Checks, Report, gb_per_s};
 use super::serialised::{COPIES, Pool};
-use super::{limits, memory};
 use crate::error::CliError;
+use crate::measure::{limits, memory};
 use crate::value;
 
 /// How often a reduction is run; the best time counts, as for the limits it is judged by.

@@ -12,7 +12,7 @@ const REPETITIONS: usize = 4;
 const STEP_BYTES: usize = 256 << 10;
 
 /// The shortest time in which two threads read `memory` once.
-pub(super) fn read_time(memory: &[u8]) -> Duration {
+pub fn read_time(memory: &[u8]) -> Duration {
     best_of(|| {
         in_halves(memory.chunks(half(memory.len())), |part| {
             black_box(fold(part));
@@ -21,7 +21,7 @@ pub(super) fn read_time(memory: &[u8]) -> Duration {
 }
 
 /// The shortest time in which two threads copy `source` to `target`, which are equally long.
-pub(super) fn copy_time(source: &[u8], target: &mut [u8]) -> Duration {
+pub fn copy_time(source: &[u8], target: &mut [u8]) -> Duration {
     let part = half(source.len());
     let whole = best_of(|| {
         let pairs = source.chunks(part).zip(target.chunks_mut(part));

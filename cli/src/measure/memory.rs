@@ -14,7 +14,10 @@ struct Share {
 ///
 /// The kernel divides each page among those who map it, so the sum counts it once. Pages of the arena that nobody has touched
 /// through a mapping are in no sum, so the arena counts whole if that is more.
-pub(super) fn family_bytes(arena_bytes: u64) -> io::Result<u64> {
+///
+/// # Errors
+/// Where the kernel does not list its processes.
+pub fn family_bytes(arena_bytes: u64) -> io::Result<u64> {
     let parents = parents()?;
     let own = std::process::id();
     let mut total = Share::default();
