@@ -102,12 +102,15 @@ impl PrepareError {
     }
 }
 
-/// An error and what it comes from, in one line.
+/// An error and what it comes from. A message that tells its source already is not told twice.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        text = format!("{text}: {error}");
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
         source = error.source();
     }
     text

@@ -5,7 +5,10 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 
-use arena_core::protocol::{FRAME_BYTES_MAX, Failure, Request, ToSupervisor, Value};
+use arena_core::protocol::{
+    FRAME_BYTES_MAX, Failure, Hello, PROTOCOL_VERSION, Request, ToSupervisor, Value,
+};
+use rustix::process::Signal;
 
 use crate::peer::Peer;
 use crate::process::{Daemon, private_dir};
@@ -170,6 +173,27 @@ fn a_closed_session_is_told_of_in_the_log() {
     let (mut peer, _) = Peer::session(&daemon.socket);
     peer.stream.shutdown(Shutdown::Both).unwrap();
     assert!(peer.receive().is_none());
+    daemon.wait_for_line("session closed");
+    daemon.stop();
+}
+
+/// The last bytes and the end of a socket come in one event: a daemon that took the short read for the end of both kept the
+/// session open for ever.
+#[test]
+fn a_peer_that_writes_and_closes_at_once_is_heard_and_closed() {
+    let dir = private_dir();
+    let mut daemon = Daemon::start(dir.path());
+    // While it stands still, both arrive.
+    daemon.signal(Signal::STOP);
+    let mut peer = Peer::connect(&daemon.socket);
+    peer.send(&ToSupervisor::Hello(Hello {
+        protocol: PROTOCOL_VERSION,
+        program: "hasty".to_owned(),
+        resume: None,
+    }));
+    drop(peer);
+    daemon.signal(Signal::CONT);
+    daemon.wait_for_line("hasty session opened");
     daemon.wait_for_line("session closed");
     daemon.stop();
 }
