@@ -27,7 +27,8 @@ pub struct Resume {
     pub arena: ArenaId,
     /// Its session before the supervisor went.
     pub session: SessionId,
-    /// The objects it still looks at, and those that were pinned when it last forked: its children may look at them.
+    /// The objects it still looks at, and those that were pinned when it last forked: its children may look at them. Each as
+    /// often as it is to be unpinned.
     pub pins: Vec<ObjectId>,
     /// The shared objects it has writable windows on.
     #[serde(default)]

@@ -158,17 +158,18 @@ impl Supervisor {
         let Some(object) = self.objects.take_out(index) else {
             return;
         };
+        if !object.is_waiting {
+            self.out.push(Effect::ClearObject(object.record.id));
+            self.counters.objects_freed += 1;
+        }
         if let Some(cells) = object.cells() {
             if !object.is_waiting {
+                // Behind the row: a shared object must not come back from a restart with closed cells.
                 self.out.push(Effect::CloseCells {
                     cells: cells.clone(),
                 });
             }
             self.cells.give_back(&cells);
-        }
-        if !object.is_waiting {
-            self.out.push(Effect::ClearObject(object.record.id));
-            self.counters.objects_freed += 1;
         }
         self.memory.release(object.record.extent);
         if let Some(image) = object.record.image {

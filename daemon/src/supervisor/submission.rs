@@ -89,7 +89,12 @@ impl Supervisor {
                 {
                     return Err(wrong_state(object, "modify it in place (create it shared)"));
                 }
-                Ok(operand(object))
+                let mut operand = operand(object);
+                if signature.access() == Access::Reduce {
+                    // Readers have no business with before-images, which go with the seal of a shared object.
+                    operand.image = None;
+                }
+                Ok(operand)
             })
             .collect()
     }

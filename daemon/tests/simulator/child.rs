@@ -1,7 +1,9 @@
 //! Native workers and the groomer, step by step, so that a kill can come between any two steps.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
+use arena_core::layout::BlockState;
 use arena_core::lock::cell_generation;
 use arena_core::protocol::{
     Failure, FromSupervisor, GroomDone, GroomOrder, Groomed, Operand, Partial, Shortage, Span,
@@ -71,16 +73,22 @@ pub(crate) struct GroomerProc {
 
 impl GroomerProc {
     pub(crate) fn has_in_hands(&self, block: u64) -> bool {
-        self.orders.iter().any(|order| match *order {
-            GroomOrder::Populate {
-                first_block,
-                blocks,
-            }
-            | GroomOrder::Release {
-                first_block,
-                blocks,
-            } => (first_block..first_block + blocks).contains(&block),
-        })
+        self.orders
+            .iter()
+            .any(|&order| range_of(order).contains(&block))
+    }
+}
+
+pub(crate) const fn range_of(order: GroomOrder) -> Range<u64> {
+    match order {
+        GroomOrder::Populate {
+            first_block,
+            blocks,
+        }
+        | GroomOrder::Release {
+            first_block,
+            blocks,
+        } => first_block..first_block + blocks,
     }
 }
 
@@ -120,12 +128,10 @@ impl World {
             return false;
         };
         let done = match order {
-            GroomOrder::Release {
-                first_block,
-                blocks,
-            } => {
-                for block in first_block..first_block + blocks {
+            GroomOrder::Release { .. } => {
+                for block in range_of(order) {
                     self.journal.check_nobody_has(block);
+                    assert_eq!(self.journal.blocks[block as usize], BlockState::Cold);
                 }
                 GroomDone {
                     huge: Vec::new(),

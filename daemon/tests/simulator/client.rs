@@ -100,10 +100,16 @@ impl World {
             .map(|session| Resume {
                 arena: ArenaId(7),
                 session,
-                pins: client.views.keys().copied().collect(),
+                pins: client
+                    .views
+                    .iter()
+                    .flat_map(|(&id, &(_, count))| std::iter::repeat_n(id, count as usize))
+                    .collect(),
                 windows: client.windows.iter().copied().collect(),
             });
         let conn = self.connect(proc);
+        // What was written to the old socket is lost with it.
+        self.procs[proc].outbox.clear();
         let peer = self.procs[proc].peer;
         self.procs[proc]
             .outbox
@@ -203,6 +209,9 @@ impl World {
                         "stripe {number} of {object} was changed {times} times"
                     );
                 }
+            }
+            (asked, Err(Failure::System { detail } | Failure::Protocol { detail })) => {
+                panic!("{asked:?} fails for no fault of anybody: {detail}")
             }
             (Asked::RollBack, Ok(Reply::Ran(_))) | (Asked::Other, Ok(_)) | (_, Err(_)) => {}
             (asked, result) => panic!("{asked:?} is answered by {result:?}"),

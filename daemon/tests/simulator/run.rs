@@ -189,6 +189,11 @@ impl World {
             self.kill(proc);
         }
         self.calm_down();
+        // The last sweep hears which cells are still in use.
+        self.swept_cells = None;
+        for proc in self.alive(|kind| matches!(kind, Kind::Worker(_))) {
+            self.kill(proc);
+        }
         let mut patience = 1000;
         while patience > 0 && (self.read_a_message() || self.tell_an_end()) {
             patience -= 1;
@@ -197,6 +202,16 @@ impl World {
 
     /// Named objects are there, and nothing else.
     fn check_nothing_is_left(&self) {
+        let stripes = self
+            .journal
+            .objects
+            .values()
+            .filter_map(|record| record.stripes);
+        let cells =
+            stripes.flat_map(|stripes| stripes.first_cell..stripes.first_cell + stripes.count);
+        if let Some(swept) = &self.swept_cells {
+            assert_eq!(*swept, cells.collect(), "lock cells in use");
+        }
         for (id, name) in &self.must_stay {
             let row = self.journal.get(*id);
             assert!(row.is_some(), "{id} ({name:?}) was sealed and is lost");

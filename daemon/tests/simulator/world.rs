@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use arena_core::lock::cell_generation;
-use arena_core::protocol::{ArenaInfo, Backing, FromSupervisor, ToSupervisor};
+use arena_core::protocol::{ArenaInfo, Backing, FromSupervisor, GroomOrder, ToSupervisor};
 use arena_core::{ArenaId, Extent, ObjectId, SessionId, SlotId};
 use arenad::supervisor::{
     Child, ConnId, Effect, Event, Geometry, Identity, Moment, Peer, Policy, Recovered, Role,
     Supervisor, Survivor,
 };
 
-use crate::child::{GroomerProc, WorkerProc};
+use crate::child::{GroomerProc, WorkerProc, range_of};
 use crate::client::ClientProc;
 use crate::journal::{Journal, blocks_of, extents_of};
 use crate::locks::Locks;
@@ -87,6 +87,8 @@ pub(crate) struct World {
     lives: u32,
     /// Effects until the loop is killed.
     pub(crate) killed_in: Option<u64>,
+    /// The cells of all shared objects, as the last sweep heard of them.
+    pub(crate) swept_cells: Option<BTreeSet<u32>>,
     pub(crate) contents: BTreeMap<ObjectId, Vec<Stripe>>,
     /// Objects whose maker has written them whole.
     pub(crate) whole: BTreeSet<ObjectId>,
@@ -168,6 +170,7 @@ impl World {
             is_traced: std::env::var_os("SIM_TRACE").is_some(),
             lives: 1,
             killed_in: None,
+            swept_cells: None,
             contents: BTreeMap::new(),
             whole: BTreeSet::new(),
             must_stay: BTreeMap::new(),
@@ -229,7 +232,7 @@ impl World {
                 let proc = proc.unwrap_or_else(|| panic!("{conn:?} is killed, but forgotten"));
                 let is_child = matches!(self.procs[proc].kind, Kind::Worker(_) | Kind::Groomer(_));
                 assert!(is_child, "a client is killed");
-                self.kill(proc);
+                self.strike(proc);
             }
             Effect::ReserveRows { rows } => {
                 if self.is_calm || !self.rng.one_in(10) {
@@ -272,6 +275,7 @@ impl World {
                     assert!(!self.procs[owner].is_alive, "a live slot is swept: {slot}");
                 }
                 self.slot_owner.remove(&slot);
+                self.swept_cells = Some(cells.iter().cloned().flatten().collect());
                 let mut swept = self.locks.sweep(slot, &cells);
                 assert!(
                     self.locks.written_by(slot).is_empty(),
@@ -390,6 +394,9 @@ impl World {
                 }
             }
         }
+        if let FromSupervisor::Groom(order) = &message {
+            self.check_order(proc, *order);
+        }
         self.check_message(proc, &message);
         if self.procs[proc].conn == Some(conn) {
             self.procs[proc].inbox.push_back(message);
@@ -425,6 +432,32 @@ impl World {
             self.procs[proc].inbox.clear();
             if let Kind::Client(client) = &mut self.procs[proc].kind {
                 client.lost_connection();
+            }
+        }
+    }
+
+    /// SIGKILL that takes its time: a process in a system call goes on for a while.
+    fn strike(&mut self, proc: usize) {
+        let lingers = !self.is_calm && self.rng.below(2) == 0;
+        match &mut self.procs[proc].kind {
+            Kind::Worker(worker) if lingers => worker.is_doomed = true,
+            Kind::Groomer(groomer) if lingers => groomer.is_doomed = true,
+            _ => self.kill(proc),
+        }
+    }
+
+    /// A block is in the hands of one groomer at a time.
+    fn check_order(&self, to: usize, order: GroomOrder) {
+        for (number, proc) in self.procs.iter().enumerate() {
+            if let Kind::Groomer(groomer) = &proc.kind
+                && proc.is_alive
+                && number != to
+            {
+                let mut blocks = range_of(order);
+                assert!(
+                    !blocks.any(|block| groomer.has_in_hands(block)),
+                    "{order:?} is under way already"
+                );
             }
         }
     }
