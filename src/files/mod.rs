@@ -31,7 +31,7 @@ use crate::layout::{
 use crate::lifeline::Lifeline;
 use crate::name::ArenaName;
 use crate::process::boot_id;
-use crate::table::{Recovered, Table, TableError};
+use crate::table::{Damage, Recovered, Table, TableError};
 
 /// What arena to open or create.
 #[derive(Debug, Clone)]
@@ -97,7 +97,16 @@ impl OpenArena {
     fn open_or_create_at(spec: &ArenaSpec, place: Place) -> Result<Self, FilesError> {
         let lock = place.acquire_lock()?;
         let table = match place.open_part(Part::Table) {
-            Ok(file) => Table::load(file, &spec.name, boot()?),
+            Ok(file) => match Table::load(file, &spec.name, boot()?) {
+                // The data gets its first page when the table is ready, so no interrupted creation left this.
+                Err(TableError::Unfinished) if place.has_pages(Part::Data)? => {
+                    Err(TableError::Damaged {
+                        damage: Damage::Emptied,
+                        arena: spec.name.clone(),
+                    })
+                }
+                loaded => loaded,
+            },
             Err(error) if error.is_not_found() => Err(TableError::Unfinished),
             Err(error) => return Err(error),
         };

@@ -165,6 +165,15 @@ impl Place {
         }
     }
 
+    /// Whether a part is there and anything was ever stored in it.
+    pub(super) fn has_pages(&self, part: Part) -> Result<bool, FilesError> {
+        match self.open_checked(part.name()) {
+            Ok((_, stat)) => Ok(stat.st_blocks > 0),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     fn open_checked(&self, part: &str) -> Result<(OwnedFd, Stat), FilesError> {
         // NONBLOCK: a FIFO under our name must not hold us up. It means nothing to a regular file.
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;

@@ -65,6 +65,8 @@ pub enum TableError {
 pub enum Damage {
     #[error("the table file has {found} bytes, at least {expected} expected")]
     Size { found: u64, expected: u64 },
+    #[error("the table is empty, but there is data")]
+    Emptied,
     #[error("the table does not begin with the arena magic")]
     Magic,
     #[error("the ready word has no meaning")]
