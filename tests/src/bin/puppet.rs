@@ -120,6 +120,15 @@ impl Puppet {
                 self.fillings.insert(name.to_owned(), filling);
                 Ok(String::new())
             }
+            ["seal", name] => {
+                let filling = self.fillings.remove(name).ok_or("not being filled")?;
+                self.objects.insert(name.to_owned(), filling.seal()?);
+                Ok(String::new())
+            }
+            ["abandon", name] => {
+                self.fillings.remove(name).ok_or("not being filled")?;
+                Ok(String::new())
+            }
             ["put", name, bytes, value] => {
                 let bytes = vec![value.parse::<u8>()?; bytes.parse()?];
                 let object = self.client()?.put(name, &ndarray::Array1::from(bytes))?;
