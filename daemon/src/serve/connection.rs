@@ -12,6 +12,9 @@ use super::outbound::{Flushed, Outbound};
 /// Bytes of one read. Larger than the usual burst, so that a short read tells that the socket is empty.
 pub(super) const READ_BYTES: usize = 64 << 10;
 
+/// What a peer that the supervisor has done with may go on sending while it is given time to read its last messages.
+const THROWN_AWAY_BYTES_MAX: usize = 8 << 20;
+
 /// What one read brought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Received {
@@ -19,7 +22,7 @@ pub(super) enum Received {
     More,
     /// Bytes, and the socket is empty now.
     Drained,
-    /// The peer has closed.
+    /// The peer has closed, or sends without end to a supervisor that has done with it.
     End,
     /// The peer sent descriptors. Without a control buffer the kernel closes them instead of giving them to us, and says so.
     Descriptors,
@@ -49,6 +52,7 @@ pub(super) struct Connection {
     pub(super) is_ending: bool,
     /// It stands in the event loop's list of connections that may have sent more than was read.
     pub(super) is_unread: bool,
+    thrown_away_bytes: usize,
 }
 
 impl Connection {
@@ -63,6 +67,7 @@ impl Connection {
             is_dirty: false,
             is_ending: false,
             is_unread: false,
+            thrown_away_bytes: 0,
         }
     }
 
@@ -89,8 +94,14 @@ impl Connection {
         if message.flags.contains(ReturnFlags::CTRUNC) {
             return Ok(Received::Descriptors);
         }
-        if self.phase == Phase::Open {
-            self.decoder.push(&scratch[..message.bytes]);
+        match self.phase {
+            Phase::Open => self.decoder.push(&scratch[..message.bytes]),
+            Phase::Closing => {
+                self.thrown_away_bytes += message.bytes;
+                if self.thrown_away_bytes > THROWN_AWAY_BYTES_MAX {
+                    return Ok(Received::End);
+                }
+            }
         }
         Ok(match message.bytes {
             0 => Received::End,
