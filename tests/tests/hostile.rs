@@ -359,6 +359,8 @@ fn a_client_that_never_reads() {
         "ended after {:?} and some {sent} requests: {ended}",
         started.elapsed()
     );
+    let sent_bytes = sent * flood.len() as u64 / 1000;
+    assert!(sent_bytes < 64 * MIB, "it reads on without end");
     assert!(
         matches!(
             ended.kind(),
