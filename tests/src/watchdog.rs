@@ -23,7 +23,7 @@ pub(crate) fn watch(process: Process) {
 
 fn bark(due: Instant) {
     while let Some(left) = due.checked_duration_since(Instant::now()) {
-        thread::sleep(left);
+        thread::park_timeout(left);
     }
     eprintln!("the tests of this file hang and are ended");
     for process in STARTED.lock().unwrap().iter() {

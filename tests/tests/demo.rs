@@ -96,6 +96,10 @@ fn duration(size: &str) -> Duration {
     started.elapsed()
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a moment is chosen, nothing is waited for"
+)]
 #[test]
 fn a_worker_killed_at_any_moment_changes_no_result() {
     const MOMENTS: u32 = 6;
