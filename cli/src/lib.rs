@@ -71,7 +71,7 @@ fn finish(result: Result<(), error::CliError>) -> Exit {
         Ok(()) => Exit::Done,
         Err(error) => {
             if error.exit() != Exit::Done {
-                eprintln!("{}", error.report());
+                screen::tell(&error.report());
             }
             error.exit()
         }

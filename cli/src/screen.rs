@@ -55,6 +55,11 @@ pub(crate) fn print(text: &str) -> Result<(), CliError> {
         .map_err(CliError::Output)
 }
 
+/// Tells people something beside the result, on stderr; if that is gone, nobody wants to know.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// A column: its heading, and whether it holds numbers.
 #[derive(Clone, Copy)]
 pub(crate) enum Column {
@@ -62,6 +67,22 @@ pub(crate) enum Column {
     Left(&'static str),
     /// Numbers, to the right.
     Right(&'static str),
+}
+
+impl Column {
+    const fn heading(self) -> &'static str {
+        match self {
+            Self::Left(heading) | Self::Right(heading) => heading,
+        }
+    }
+
+    fn cell(self, text: impl Into<String>) -> Cell {
+        let cell = Cell::new(text.into());
+        match self {
+            Self::Left(_) => cell,
+            Self::Right(_) => cell.set_alignment(CellAlignment::Right),
+        }
+    }
 }
 
 /// Rows under headings, without lines between them; `empty` where there is no row.
@@ -72,22 +93,12 @@ pub(crate) fn table<const N: usize>(
 ) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(columns.map(|column| match column {
-        Column::Left(heading) | Column::Right(heading) => heading,
-    }));
-    let aligned = |(column, text): (Column, String)| {
-        let cell = Cell::new(text);
-        match column {
-            Column::Left(_) => cell,
-            Column::Right(_) => cell.set_alignment(CellAlignment::Right),
-        }
-    };
+    table.set_header(columns.map(|column| column.cell(column.heading())));
     for row in rows {
+        let cells = columns.into_iter().zip(row);
         table.add_row(
-            columns
-                .into_iter()
-                .zip(row)
-                .map(aligned)
+            cells
+                .map(|(column, text)| column.cell(text))
                 .collect::<Vec<_>>(),
         );
     }
@@ -136,6 +147,7 @@ mod tests {
             "none",
         );
         let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "NAME  SIZE");
         assert_eq!(lines[1], "a        1");
         assert_eq!(lines[2], "long  1000");
         assert!(lines.iter().all(|line| line.trim_end() == *line));

@@ -1,8 +1,7 @@
 //! `arenactl kernels`.
 
 use arena_client::Failure;
-use arena_core::Dtype;
-use arena_core::protocol::{InputInfo, KernelInfo, ParamInfo};
+use arena_core::protocol::{KernelInfo, ParamInfo};
 use clap::Args;
 
 use crate::context::Context;
@@ -86,68 +85,19 @@ fn list_text(kernels: &[KernelInfo]) -> String {
     )
 }
 
+/// The help derives from the signature, and tells inputs and parameters.
 fn help_text(kernel: &KernelInfo) -> String {
     let inputs: Vec<&str> = kernel
         .inputs
         .iter()
         .map(|input| input.name.as_str())
         .collect();
-    let mut parts = vec![
-        format!("{}: {}", kernel.name, kernel.summary),
-        kernel.help.trim().to_owned(),
-    ];
-    if kernel.in_place {
-        parts.push("Works in place on a shared object, under its slice locks.".to_owned());
-    }
-    parts.push(inputs_text(&kernel.inputs));
-    if !kernel.params.is_empty() {
-        parts.push(params_text(&kernel.params));
-    }
-    parts.push(format!(
-        "Usage: arenactl run {} {}{}",
+    format!(
+        "{}\n\nUsage: arenactl run {} {}{}",
+        kernel.help.trim(),
         kernel.name,
         inputs.join(" ").to_uppercase(),
         usage_of_params(&kernel.params)
-    ));
-    parts.retain(|part| !part.is_empty());
-    parts.join("\n\n")
-}
-
-fn inputs_text(inputs: &[InputInfo]) -> String {
-    table(
-        [Column::Left("INPUT"), Column::Left("ELEMENTS")],
-        inputs
-            .iter()
-            .map(|input| [input.name.clone(), dtypes_text(&input.dtypes)]),
-        "",
-    )
-}
-
-fn dtypes_text(dtypes: &[Dtype]) -> String {
-    let names: Vec<&str> = dtypes.iter().map(|dtype| dtype.name()).collect();
-    names.join(" ")
-}
-
-fn params_text(params: &[ParamInfo]) -> String {
-    table(
-        [
-            Column::Left("PARAMETER"),
-            Column::Left("TAKES"),
-            Column::Left("DEFAULT"),
-            Column::Left("MEANING"),
-        ],
-        params.iter().map(|param| {
-            [
-                param.name.clone(),
-                param.kind.clone(),
-                param
-                    .default
-                    .as_ref()
-                    .map_or_else(|| "-".to_owned(), value::to_text),
-                param.doc.clone(),
-            ]
-        }),
-        "",
     )
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use arena_client::Ran;
 use arena_core::ObjectName;
 use clap::Args;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -51,7 +51,7 @@ impl Run {
         }
         let ran = job.call()?;
         if !context.screen.is_json() {
-            eprintln!("{}", effort(&ran));
+            screen::tell(&effort(&ran));
         }
         match (&ran.value, context.screen.is_json()) {
             // What works in place leaves nothing to print.
@@ -61,17 +61,29 @@ impl Run {
         }
     }
 
-    fn document(&self, ran: &Ran) -> serde_json::Value {
-        json!({
-            "kernel": self.kernel,
-            "objects": self.objects,
-            "value": ran.value.as_ref().map(value::to_json),
-            "tasks": ran.tasks,
-            "retries": ran.retries,
-            "elapsed_seconds": ran.elapsed.as_secs_f64(),
-            "busy_seconds": ran.busy.as_secs_f64(),
-        })
+    fn document(self, ran: &Ran) -> Document {
+        Document {
+            kernel: self.kernel,
+            objects: self.objects,
+            value: ran.value.as_ref().map(value::to_json),
+            tasks: ran.tasks,
+            retries: ran.retries,
+            elapsed_seconds: ran.elapsed.as_secs_f64(),
+            busy_seconds: ran.busy.as_secs_f64(),
+        }
     }
+}
+
+/// A finished job, for JSON.
+#[derive(Serialize, Debug)]
+struct Document {
+    kernel: String,
+    objects: Vec<ObjectName>,
+    value: Option<serde_json::Value>,
+    tasks: u32,
+    retries: u32,
+    elapsed_seconds: f64,
+    busy_seconds: f64,
 }
 
 /// What the job took.

@@ -17,7 +17,10 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn run(self, context: &Context) -> Result<(), CliError> {
-        let object = context.client()?.info(&self.name)?;
+        let client = context.client()?;
+        let mut object = client.info(&self.name)?;
+        // Looking it up has pinned it.
+        object.pins = object.pins.saturating_sub(1);
         context
             .screen
             .show(&ObjectView::of(&object), || details(&object))

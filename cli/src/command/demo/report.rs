@@ -60,6 +60,13 @@ impl Checks {
     }
 }
 
+/// What a step is judged by.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    name: &'static str,
+    gb_per_s: f64,
+}
+
 /// 10^9 bytes a second.
 pub(super) fn gb_per_s(bytes: u64, seconds: f64) -> f64 {
     bytes as f64 / seconds / 1e9
@@ -82,6 +89,14 @@ impl Report {
     }
 
     fn steps(&self) -> String {
+        let copy = Limit {
+            name: "copy",
+            gb_per_s: self.copy_limit_gb_per_s,
+        };
+        let read = Limit {
+            name: "read",
+            gb_per_s: self.read_limit_gb_per_s,
+        };
         table(
             [
                 Column::Left("STEP"),
@@ -95,27 +110,17 @@ impl Report {
                 self.row(
                     "put, first (pages are new)",
                     self.put_seconds,
-                    Some(self.copy_limit_gb_per_s),
+                    Some(copy),
                     1,
                 ),
                 self.row(
                     "put, again (pages are warm)",
                     self.put_again_seconds,
-                    Some(self.copy_limit_gb_per_s),
+                    Some(copy),
                     1,
                 ),
-                self.row(
-                    "sum, all workers",
-                    self.sum_seconds,
-                    Some(self.read_limit_gb_per_s),
-                    0,
-                ),
-                self.row(
-                    "std, all workers",
-                    self.std_seconds,
-                    Some(self.read_limit_gb_per_s),
-                    0,
-                ),
+                self.row("sum, all workers", self.sum_seconds, Some(read), 0),
+                self.row("std, all workers", self.std_seconds, Some(read), 0),
                 self.update_row(),
                 self.row(
                     "sum, sent through pipes",
@@ -128,13 +133,16 @@ impl Report {
         )
     }
 
-    fn row(&self, step: &str, seconds: f64, limit: Option<f64>, copies: u64) -> [String; 5] {
+    fn row(&self, step: &str, seconds: f64, limit: Option<Limit>, copies: u64) -> [String; 5] {
         let speed = gb_per_s(self.bytes, seconds);
         [
             step.to_owned(),
             format!("{seconds:.4}"),
             three_digits(speed),
-            limit.map_or_else(|| "-".to_owned(), |limit| format!("{:.2} x", speed / limit)),
+            limit.map_or_else(
+                || "-".to_owned(),
+                |limit| format!("{:.2} of {}", speed / limit.gb_per_s, limit.name),
+            ),
             Bytes(self.bytes * copies).to_string(),
         ]
     }
