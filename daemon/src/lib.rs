@@ -4,6 +4,7 @@
 //! the supervisor's children run.
 
 pub mod config;
+mod convert;
 pub mod entry;
 pub mod exit;
 mod inherited;

@@ -3,7 +3,7 @@
 use arena_core::protocol::{InputInfo, KernelInfo, ParamInfo};
 use arena_kernels::{Access, Signature};
 
-use super::convert::{dtype, value_to_wire};
+use crate::convert::{dtype, value_to_wire};
 
 pub(super) fn kernels() -> Vec<KernelInfo> {
     arena_kernels::kernels()

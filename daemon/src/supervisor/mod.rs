@@ -23,7 +23,6 @@ mod catalogue;
 mod cells;
 mod charges;
 mod connections;
-mod convert;
 mod dispatch;
 mod draining;
 mod effect;

@@ -4,13 +4,13 @@ use arena_core::protocol::{Failure, Ran, Reply, Span, TaskReport};
 use arena_core::{SessionId, SlotId};
 use arena_kernels::{FinishError, Outcome, decode_span};
 
-use super::convert::value_to_wire;
 use super::event::ConnId;
 use super::job::{Job, JobId, Kind, Piece};
 use super::machine::Supervisor;
 use super::session::Deferred;
 use super::timers::Timer;
 use super::worker::WorkerPhase;
+use crate::convert::value_to_wire;
 
 impl Supervisor {
     pub(super) fn report(&mut self, slot: SlotId, conn: ConnId, report: TaskReport) {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use arena_core::protocol::{Failure, ObjectState, Operand, Params, Ran, Reply, Run, Selector};
 use arena_core::{ObjectId, SessionId};
-use arena_kernels::{Access, InputSpec, Signature};
+use arena_kernels::{Access, Signature};
 
-use super::convert::{element_type, params_from_wire};
+use crate::planning;
+
 use super::effect::Effect;
 use super::event::CellSeen;
 use super::job::{Job, JobId, Kind, Piece};
@@ -21,7 +22,7 @@ const ROLL_BACK: &str = "roll_back";
 
 impl Supervisor {
     pub(super) fn run(&mut self, session: SessionId, request: u64, run: &Run) -> Handled {
-        let signature = find_kernel(&run.kernel)?;
+        let signature = planning::find(&run.kernel)?;
         self.check_job_bounds(session, signature.name)?;
         let operands = self.operands(&run.inputs, signature)?;
         let kind = plan(signature, &operands, &run.params)?;
@@ -222,13 +223,6 @@ impl Supervisor {
     }
 }
 
-fn find_kernel(name: &str) -> Result<&'static Signature, Failure> {
-    arena_kernels::find(name).ok_or_else(|| Failure::NoSuchKernel {
-        kernel: name.to_owned(),
-        nearest: arena_kernels::nearest(name).map(str::to_owned),
-    })
-}
-
 fn operand(object: &Object) -> Operand {
     Operand {
         object: object.record.id,
@@ -245,27 +239,14 @@ fn plan(
     operands: &[Operand],
     params: &Params,
 ) -> Result<Kind, Failure> {
-    let bad = |detail: String| Failure::BadArguments { detail };
-    let inputs: Vec<InputSpec<'_>> = operands
-        .iter()
-        .map(|operand| {
-            let dtype = operand.layout.dtype();
-            let element = element_type(dtype);
-            let element =
-                element.ok_or_else(|| bad(format!("{} does not take {dtype}", signature.name)))?;
-            Ok(InputSpec {
-                element,
-                shape: operand.layout.shape(),
-            })
-        })
-        .collect::<Result<_, Failure>>()?;
-    let plan = signature
-        .plan(&inputs, &params_from_wire(params))
-        .map_err(|reject| bad(reject.to_string()))?;
+    let layouts: Vec<_> = operands.iter().map(|operand| &operand.layout).collect();
+    let plan = planning::plan(signature, &layouts, params)?;
     match signature.access() {
         Access::InPlace => Ok(Kind::InPlace),
         Access::Reduce => {
-            let merger = plan.merger(&[]).map_err(|error| bad(error.to_string()))?;
+            let merger = plan.merger(&[]).map_err(|error| Failure::BadArguments {
+                detail: error.to_string(),
+            })?;
             Ok(Kind::Reduce {
                 plan: Box::new(plan),
                 state: Vec::new(),

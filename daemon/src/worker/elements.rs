@@ -73,7 +73,7 @@ impl Scratch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::planning::element_type;
+    use crate::convert::element_type;
 
     #[test]
     fn every_type_has_its_elements() {

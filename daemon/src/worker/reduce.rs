@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use arena_core::Dtype;
-use arena_core::lock::{CellRange, Guard, Mode, Request};
+use arena_core::lock::{Guard, Mode, Request};
 use arena_core::mapping::DataMap;
 use arena_core::protocol::{Failure, Partial};
 use arena_kernels::{Elements, Operands, Plan, ReduceError, Source, Stopped, leaf_elements};
@@ -57,11 +57,8 @@ impl Reduction<'_> {
         let mut requests: Vec<Request> = Vec::new();
         for input in self.inputs {
             let wanted = read_request(input, order, elements.clone());
-            // An array may be both inputs; all its stripes are then asked for once.
-            match wanted.and_then(|wanted| same_object(&mut requests, wanted)) {
-                Some((known, wanted)) => known.cells = hull(known.cells, wanted.cells),
-                None => requests.extend(wanted),
-            }
+            // An array may be both inputs; its stripes are then asked for once.
+            requests.extend(wanted.filter(|wanted| !requests.contains(wanted)));
         }
         if requests.is_empty() {
             return Ok(Vec::new());
@@ -79,23 +76,6 @@ fn read_request(input: &Checked<'_>, order: &AxisOrder, elements: Range<u64>) ->
     let indices = order.indices_along(input.layout.shape(), axis, elements);
     let covering = stripes.covering(indices, input.layout.shape()[axis]);
     (!covering.is_empty()).then(|| input.request(stripes, covering, Mode::Read))
-}
-
-fn same_object(requests: &mut [Request], wanted: Request) -> Option<(&mut Request, Request)> {
-    let known = requests
-        .iter_mut()
-        .find(|known| known.generation == wanted.generation)?;
-    Some((known, wanted))
-}
-
-fn hull(one: CellRange, other: CellRange) -> CellRange {
-    let first = one.first.min(other.first);
-    let end = one.end().max(other.end());
-    CellRange {
-        first,
-        // Both ends are at most CELL_COUNT: the stripes were checked.
-        count: (end - u64::from(first)) as u32,
-    }
 }
 
 /// Kernels tell what they don't take when they are planned; what is left are spans and states that don't belong to the plan.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arena_core::lock::{CellRange, Mode, Progress, Request, cell_generation};
-use arena_core::protocol::{Failure, Operand, Params, Span, Value, Work};
+use arena_core::protocol::{Failure, FromSupervisor, Operand, Params, Span, Value, Work};
 use arena_core::{ArrayLayout, Dtype, SlotId};
 
 use crate::player::run;
@@ -145,6 +145,23 @@ fn a_held_stripe_ends_the_task_where_it_is() {
     assert_eq!(stage.read(array.extent), updated(&array, &before, 2, 5));
     let progress = stage.area.record(SlotId(3)).progress();
     assert_eq!(progress, Progress::new(number, 4));
+}
+
+/// Nobody sweeps the holder of a lock when the supervisor is gone, so waiting for it would be for ever.
+#[test]
+fn waiting_for_a_lock_ends_with_the_supervisor() {
+    let mut stage = Stage::new();
+    let mut worker = stage.worker(3);
+    let array = rows(&mut stage, true);
+    let locker = stage.locker();
+    let held = locker
+        .acquire(overwrite(&array, 0), Duration::ZERO)
+        .unwrap();
+    let mut task = worker.task(add_one(&array, 0, 1));
+    task.lock_timeout_ms = u64::MAX;
+    worker.send(&[FromSupervisor::Task(Box::new(task))]);
+    assert!(worker.hang_up().is_ok());
+    held.withdraw();
 }
 
 #[test]

@@ -8,6 +8,7 @@
 mod grooming;
 mod hostile;
 mod in_place;
+mod kills;
 mod player;
 mod reduce;
 mod shared_inputs;

@@ -7,16 +7,16 @@ use arena_core::protocol::{Params, Value};
 use arena_kernels::{ElementType, Value as KernelValue};
 
 /// What elements of this type are to kernels; opaque bytes are nothing to them.
-pub(super) fn element_type(dtype: Dtype) -> Option<ElementType> {
+pub(crate) fn element_type(dtype: Dtype) -> Option<ElementType> {
     dtype.name().parse().ok()
 }
 
 /// The element type as the protocol names it.
-pub(super) fn dtype(element: ElementType) -> Option<Dtype> {
+pub(crate) fn dtype(element: ElementType) -> Option<Dtype> {
     element.name().parse().ok()
 }
 
-pub(super) fn params_from_wire(params: &Params) -> BTreeMap<String, KernelValue> {
+pub(crate) fn params_from_wire(params: &Params) -> BTreeMap<String, KernelValue> {
     params
         .iter()
         .map(|(name, value)| (name.clone(), value_from_wire(value)))
@@ -36,7 +36,7 @@ fn value_from_wire(value: &Value) -> KernelValue {
     }
 }
 
-pub(super) fn value_to_wire(value: KernelValue) -> Value {
+pub(crate) fn value_to_wire(value: KernelValue) -> Value {
     match value {
         KernelValue::Bool(value) => Value::Bool(value),
         KernelValue::Int(value) => Value::Int(value),
