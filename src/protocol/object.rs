@@ -12,7 +12,7 @@ use crate::offset::Extent;
 pub struct Create {
     /// Element type, shape and strides.
     pub layout: ArrayLayout,
-    /// The name, or none for an object that lives as long as its session.
+    /// The name, or none for an object that lives as long as somebody looks at it.
     #[serde(default)]
     pub name: Option<ObjectName>,
     /// Makes the object shared and mutable under slice locks.

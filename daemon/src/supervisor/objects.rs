@@ -49,12 +49,15 @@ impl Object {
         !self.is_waiting && matches!(self.record.state, ObjectState::Sealed | ObjectState::Shared)
     }
 
-    /// Whether its bytes may be given back: it has no future, and no known process or job looks at it.
+    /// Whether its bytes may be given back: it has no future, and no known process or job looks at it. An object without a name
+    /// lives as long as somebody looks at it; its maker does from the start.
     pub(super) const fn is_dead(&self) -> bool {
         let is_over = match self.record.state {
             ObjectState::Removed => true,
             ObjectState::Filling | ObjectState::Lingering => self.is_orphan,
-            ObjectState::Sealed | ObjectState::Shared => false,
+            ObjectState::Sealed | ObjectState::Shared => {
+                !self.is_waiting && self.record.name.is_none()
+            }
         };
         is_over && self.pins == 0 && self.jobs == 0 && self.windows == 0
     }

@@ -159,6 +159,7 @@ impl Supervisor {
             return;
         };
         if !object.is_waiting {
+            // The row goes first: a restart closes cells that no row has.
             self.out.push(Effect::ClearObject(object.record.id));
             self.counters.objects_freed += 1;
         }
