@@ -11,7 +11,7 @@ use crate::input::{Input, Operand};
 use crate::link::Link;
 use crate::object::{Object, Pin};
 use crate::run::{Job, Ran, ran};
-use crate::session::{Attempts, Session, may_repeat};
+use crate::session::{Attempts, Origin, Session, may_repeat};
 
 /// So many requests travel at once; a longer batch is sent in parts.
 const PART: usize = 512;
@@ -64,6 +64,13 @@ enum Prepared<'c> {
 }
 
 impl Prepared<'_> {
+    fn origin(&self) -> Option<Origin> {
+        match self {
+            Self::Get(what) | Self::Remove(what) => what.origin(),
+            Self::Job(_) => None,
+        }
+    }
+
     fn request(&self, link: &Link) -> Result<Request> {
         let arena = link.arena.id();
         match self {
@@ -217,10 +224,10 @@ fn send_part(
         }
     };
     let mut ids = first..;
-    for request in requests {
+    for (request, prepared) in requests.into_iter().zip(part) {
         let outcome = request.and_then(|request| {
             let id = ids.next().expect("ids don't run out");
-            await_one(session, &link, id, &request)
+            await_one(session, &link, id, &request, prepared.origin())
         });
         results.push(Some(outcome));
     }
@@ -232,18 +239,19 @@ fn await_one(
     link: &Arc<Link>,
     id: u64,
     request: &Request,
+    origin: Option<Origin>,
 ) -> Result<Outcome> {
     let answered = match link.wait(id) {
         Ok(answer) => answer.map(|reply| (reply, Arc::clone(link)))?,
         Err(error) => {
             session.judge(error, may_repeat(request), &mut Attempts::default())?;
-            session.call_on_link(request)?
+            session.call_on_link(request, origin)?
         }
     };
     let Request::Get(_) = request else {
         return Ok(Outcome::Other(answered.0));
     };
-    let (info, link) = session.pinned(answered, request)?;
+    let (info, link) = session.pinned(answered, request, origin)?;
     let pin = Pin::new(Arc::clone(session), Arc::clone(&link.arena), info.id);
     Ok(Outcome::Object(info, pin))
 }

@@ -206,11 +206,12 @@ impl Client {
         let session = self.session()?;
         let name: Option<ObjectName> = name.map(str::parse).transpose()?;
         session.collect();
-        let (info, link) = session.call_pinned(&Request::Create(Create {
+        let request = Request::Create(Create {
             layout,
             name,
             sharing,
-        }))?;
+        });
+        let (info, link) = session.call_pinned(&request, None)?;
         let pin = Pin::new(session, Arc::clone(&link.arena), info.id);
         Ok((info, pin))
     }
@@ -246,8 +247,9 @@ impl Client {
 
     fn get_pinned(&self, what: &impl Input) -> Result<(ObjectInfo, Pin)> {
         let session = self.session()?;
-        let selector = Operand::new(what).resolve(session.link()?.arena.id())?;
-        let (info, link) = session.call_pinned(&Request::Get(selector))?;
+        let what = Operand::new(what);
+        let request = Request::Get(what.selector()?);
+        let (info, link) = session.call_pinned(&request, what.origin())?;
         let pin = Pin::new(session, Arc::clone(&link.arena), info.id);
         Ok((info, pin))
     }
@@ -257,9 +259,10 @@ impl Client {
     /// # Errors
     /// [`Failure::NoSuchObject`](crate::Failure), [`Error::Name`].
     pub fn remove(&self, what: impl Input) -> Result<()> {
+        let what = Operand::new(&what);
+        let request = Request::Remove(what.selector()?);
         let session = self.session()?;
-        let selector = Operand::new(&what).resolve(session.link()?.arena.id())?;
-        session.call(&Request::Remove(selector)).map(drop)
+        session.call_on_link(&request, what.origin()).map(drop)
     }
 
     /// The objects of the arena, asked for page by page.

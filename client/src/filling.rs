@@ -10,7 +10,7 @@ use ndarray::ArrayViewMutD;
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::object::{Object, Pin};
-use crate::session::{Session, expect_object};
+use crate::session::expect_object;
 use crate::view::Sealed;
 use crate::window::Fill;
 
@@ -163,47 +163,20 @@ impl Unsealed {
 
     /// Asks for the seal; the window over the object is private or unmapped.
     pub(crate) fn seal(&mut self, sealed_by_fork: bool) -> Result<(ObjectInfo, Pin)> {
-        let session = Arc::clone(&self.pin().session);
+        let pin = self.pin();
         let info = if sealed_by_fork {
-            self.look_up_sealed(&session)?
+            look_up_sealed(pin)?
         } else {
-            self.ask_for_seal(&session)?
+            ask_for_seal(pin)?
         };
         let pin = self.pin.take().expect("looked at above");
         Ok((info, pin))
     }
 
-    /// A seal that was lost with its connection may have been done: then the object says so.
-    fn ask_for_seal(&self, session: &Session) -> Result<ObjectInfo> {
-        let request = Request::Seal(self.info.id);
-        match session.call(&request) {
-            Err(Error::ConnectionLost { .. }) => match session.call(&request) {
-                Err(Error::Failed(failure)) => {
-                    self.look_up_sealed(session).map_err(|_| failure.into())
-                }
-                reply => expect_object(reply?, &request),
-            },
-            reply => expect_object(reply?, &request),
-        }
-    }
-
-    fn look_up_sealed(&self, session: &Session) -> Result<ObjectInfo> {
-        let request = Request::Get(Selector::Id(self.info.id));
-        let info = expect_object(session.call(&request)?, &request)?;
-        // The pin of the creation is enough.
-        session.unpin(vec![info.id]);
-        match info.state {
-            ObjectState::Sealed | ObjectState::Removed => Ok(info),
-            _ => Err(Error::ConnectionLost {
-                may_have_happened: false,
-            }),
-        }
-    }
-
     /// A fork has sealed the object, and children may look at it: it goes out of the name space, and its pin when they do.
     fn leave_to_children(&mut self) {
         if let Some(pin) = self.pin.take()
-            && pin.session.is_own()
+            && pin.session.serves(pin.origin())
         {
             let gone = Request::Remove(Selector::Id(pin.object));
             pin.session.current().post(gone);
@@ -216,5 +189,30 @@ impl Drop for Unsealed {
         if let Some(pin) = self.pin.take() {
             pin.abandon();
         }
+    }
+}
+
+/// A seal that was lost with its connection may have been done: then the object says so.
+fn ask_for_seal(pin: &Pin) -> Result<ObjectInfo> {
+    let request = Request::Seal(pin.object);
+    match pin.call(&request) {
+        Err(Error::ConnectionLost { .. }) => match pin.call(&request) {
+            Err(Error::Failed(failure)) => look_up_sealed(pin).map_err(|_| failure.into()),
+            reply => expect_object(reply?, &request),
+        },
+        reply => expect_object(reply?, &request),
+    }
+}
+
+fn look_up_sealed(pin: &Pin) -> Result<ObjectInfo> {
+    let request = Request::Get(Selector::Id(pin.object));
+    let info = expect_object(pin.call(&request)?, &request)?;
+    // The pin of the creation is enough.
+    pin.session.unpin(vec![info.id]);
+    match info.state {
+        ObjectState::Sealed | ObjectState::Removed => Ok(info),
+        _ => Err(Error::ConnectionLost {
+            may_have_happened: false,
+        }),
     }
 }

@@ -3,8 +3,9 @@
 use arena_core::protocol::Selector;
 use arena_core::{ArenaId, NameError, ObjectId, ObjectName};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::object::Object;
+use crate::session::Origin;
 use crate::shared::Shared;
 
 /// An object, named in any of the ways there are: by name, by id, by a handle.
@@ -93,13 +94,27 @@ impl Operand {
         }
     }
 
-    /// The selector to send to a supervisor of `arena`: a handle of another arena names nothing there.
-    pub(crate) fn resolve(&self, arena: ArenaId) -> Result<Selector> {
-        match (self.selector.clone()?, self.arena) {
-            (Selector::Id(object), Some(other)) if other != arena => {
-                Err(Error::ForeignObject { object })
-            }
-            (selector, _) => Ok(selector),
+    /// What to send.
+    pub(crate) fn selector(&self) -> Result<Selector> {
+        Ok(self.selector.clone()?)
+    }
+
+    /// The object of a handle, which is of one arena alone.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        match (&self.selector, self.arena) {
+            (Ok(Selector::Id(object)), Some(arena)) => Some(Origin {
+                arena,
+                object: *object,
+            }),
+            _ => None,
         }
+    }
+
+    /// The selector to send to a supervisor of `arena`.
+    pub(crate) fn resolve(&self, arena: ArenaId) -> Result<Selector> {
+        if let Some(origin) = self.origin() {
+            origin.check(arena)?;
+        }
+        self.selector()
     }
 }

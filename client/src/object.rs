@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use arena_core::protocol::{Object as ObjectInfo, ObjectState, Request, Selector};
+use arena_core::protocol::{Object as ObjectInfo, ObjectState, Reply, Request, Selector};
 use arena_core::{ArenaId, ArrayLayout, ObjectId};
 use ndarray::ArrayViewD;
 
 use crate::arena::Arena;
 use crate::element::Element;
 use crate::error::{Error, Result};
-use crate::session::Session;
+use crate::session::{Origin, Session};
 use crate::view::Sealed;
 
 /// A handle on an immutable array of the arena.
@@ -58,17 +58,32 @@ impl Pin {
         }
     }
 
+    /// The object and its arena.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin {
+            arena: self.arena.id(),
+            object: self.object,
+        }
+    }
+
+    /// Sends a request about the object, in a forked child over the child's own session.
+    pub(crate) fn call(&self, request: &Request) -> Result<Reply> {
+        let session = Session::of_this_process(&self.session)?;
+        let (reply, _) = session.call_on_link(request, Some(self.origin()))?;
+        Ok(reply)
+    }
+
     /// Gives the object back unsealed, and with it the pin. Its window is unmapped.
     pub(crate) fn abandon(mut self) {
         self.abandoned = true;
-        self.session.abandon(self.object);
+        self.session.abandon(self.origin());
     }
 }
 
 impl Drop for Pin {
     fn drop(&mut self) {
         if !self.abandoned {
-            self.session.release(self.object);
+            self.session.release(self.origin());
         }
     }
 }
@@ -133,9 +148,8 @@ impl Object {
     /// # Errors
     /// What the supervisor refuses, for example because somebody else has removed it.
     pub fn remove(&self) -> Result<()> {
-        let session = Session::of_this_process(&self.inner.pin.session)?;
-        session.call(&Request::Remove(Selector::Id(self.id())))?;
-        Ok(())
+        let request = Request::Remove(Selector::Id(self.id()));
+        self.inner.pin.call(&request).map(drop)
     }
 
     pub(crate) fn arena_id(&self) -> ArenaId {

@@ -74,7 +74,7 @@ impl<'c> Job<'c> {
     /// # Errors
     /// What the supervisor refuses, what the kernel fails with, [`Failure::DeadlineExceeded`](crate::Failure).
     pub fn call(self) -> Result<Ran> {
-        self.submit()?.wait()
+        self.start()?.wait()
     }
 
     /// Starts the job.
@@ -82,6 +82,12 @@ impl<'c> Job<'c> {
     /// # Errors
     /// As [`Job::call`], as far as it shows before an answer comes.
     pub fn submit(self) -> Result<Pending> {
+        let pending = self.start()?;
+        pending.link.leave_unread();
+        Ok(pending)
+    }
+
+    fn start(self) -> Result<Pending> {
         let session = self.client.session()?;
         let mut attempts = Attempts::default();
         loop {
@@ -89,7 +95,6 @@ impl<'c> Job<'c> {
             let request = Request::Run(self.request(&link)?);
             match link.start(request.clone()) {
                 Ok(id) => {
-                    link.leave_unread();
                     return Ok(Pending {
                         session,
                         link,

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use arena_core::lock::{LockArea, Locker};
-use arena_core::protocol::{Object, Reply, Request, Resume, Selector};
-use arena_core::{ObjectId, SlotId};
+use arena_core::protocol::{Failure, Object, Reply, Request, Resume, Selector};
+use arena_core::{ArenaId, ObjectId, SlotId};
 
 use crate::arena::Arena;
 use crate::endpoint::Endpoint;
@@ -159,14 +159,22 @@ impl Session {
 
     /// Sends a request and waits for its answer.
     pub(crate) fn call(&self, request: &Request) -> Result<Reply> {
-        self.call_on_link(request).map(|(reply, _)| reply)
+        self.call_on_link(request, None).map(|(reply, _)| reply)
     }
 
-    /// As [`Session::call`], with the connection that brought the answer.
-    pub(crate) fn call_on_link(&self, request: &Request) -> Result<(Reply, Arc<Link>)> {
+    /// As [`Session::call`], with the connection that brought the answer. A request about an object that is known to be of one
+    /// arena is not sent to the supervisor of another, which would take it for one of its own.
+    pub(crate) fn call_on_link(
+        &self,
+        request: &Request,
+        about: Option<Origin>,
+    ) -> Result<(Reply, Arc<Link>)> {
         let mut patience = Attempts::default();
         loop {
             let link = self.link()?;
+            if let Some(about) = about {
+                about.check(link.arena.id())?;
+            }
             match link.call(request.clone()) {
                 Ok(answer) => return Ok((answer?, link)),
                 Err(error) => self.judge(error, may_repeat(request), &mut patience)?,
@@ -191,9 +199,13 @@ impl Session {
     }
 
     /// Sends a request that pins the object it answers with, and counts the pin for a new handle.
-    pub(crate) fn call_pinned(&self, request: &Request) -> Result<(Object, Arc<Link>)> {
-        let answered = self.call_on_link(request)?;
-        self.pinned(answered, request)
+    pub(crate) fn call_pinned(
+        &self,
+        request: &Request,
+        about: Option<Origin>,
+    ) -> Result<(Object, Arc<Link>)> {
+        let answered = self.call_on_link(request, about)?;
+        self.pinned(answered, request, about)
     }
 
     /// Counts the pin that a reply granted, for a new handle. A pin that went with its connection is asked for again.
@@ -201,6 +213,7 @@ impl Session {
         &self,
         mut answered: (Reply, Arc<Link>),
         request: &Request,
+        about: Option<Origin>,
     ) -> Result<(Object, Arc<Link>)> {
         let mut attempts = Attempts::default();
         loop {
@@ -210,24 +223,29 @@ impl Session {
                 return Ok((object, link));
             }
             self.judge(CallError::InFlight, may_repeat(request), &mut attempts)?;
-            answered = self.call_on_link(request)?;
+            answered = self.call_on_link(request, about)?;
         }
     }
 
     /// Ends a handle's hold on an object. In a forked child nothing of the parent's is taken back.
-    pub(crate) fn release(&self, object: ObjectId) {
-        if self.is_own() {
-            let returned = locked(&self.pins).released(object);
+    pub(crate) fn release(&self, what: Origin) {
+        if self.serves(what) {
+            let returned = locked(&self.pins).released(what.object);
             self.unpin(returned);
         }
     }
 
     /// Gives up an object that is being filled, and the pin of its creation.
-    pub(crate) fn abandon(&self, object: ObjectId) {
-        if self.is_own() {
-            locked(&self.pins).forget(object);
-            self.current().post(Request::Abandon(object));
+    pub(crate) fn abandon(&self, what: Origin) {
+        if self.serves(what) {
+            locked(&self.pins).forget(what.object);
+            self.current().post(Request::Abandon(what.object));
         }
+    }
+
+    /// Whether this is the process and the arena to tell of an object.
+    pub(crate) fn serves(&self, what: Origin) -> bool {
+        self.is_own() && self.current().arena.id() == what.arena
     }
 
     /// Lets go of what forked children no longer look at.
@@ -237,29 +255,30 @@ impl Session {
     }
 
     pub(crate) fn unpin(&self, objects: Vec<ObjectId>) {
-        if !objects.is_empty() {
+        if !objects.is_empty() && self.is_own() {
             self.current().post(Request::Unpin(objects));
         }
     }
 
     /// Announces a window over a shared object, now and after a reconnect.
-    pub(crate) fn open_window(&self, object: ObjectId) -> Result<()> {
+    pub(crate) fn open_window(&self, what: Origin) -> Result<()> {
         // Remembered first: whoever closes the object's last window meanwhile must see this one.
-        locked(&self.windows).push(object);
-        match self.call(&Request::OpenWindow(object)) {
+        locked(&self.windows).push(what.object);
+        match self.call_on_link(&Request::OpenWindow(what.object), Some(what)) {
             Ok(_) => Ok(()),
             Err(error) => {
-                self.close_window(object);
+                self.close_window(what);
                 Err(error)
             }
         }
     }
 
     /// Tells that a window is unmapped, if it was the object's last one.
-    pub(crate) fn close_window(&self, object: ObjectId) {
-        if !self.is_own() {
+    pub(crate) fn close_window(&self, what: Origin) {
+        if !self.serves(what) {
             return;
         }
+        let object = what.object;
         let mut windows = locked(&self.windows);
         if let Some(at) = windows.iter().position(|open| *open == object) {
             windows.swap_remove(at);
@@ -344,9 +363,11 @@ impl Session {
                 .home
                 .greet(&self.settings, Some(resume.clone()), Some(known));
             match attempt {
-                Err(Error::Connect { .. } | Error::ConnectionLost { .. })
-                    if start.elapsed() < self.settings.reconnect_timeout =>
-                {
+                Err(
+                    Error::Connect { .. }
+                    | Error::ConnectionLost { .. }
+                    | Error::Failed(Failure::Draining),
+                ) if start.elapsed() < self.settings.reconnect_timeout => {
                     thread::park_timeout(pause);
                     pause = (pause * 2).min(BACK_OFF_MAX);
                 }
@@ -378,6 +399,8 @@ impl Session {
             self.unpin(returned);
         } else {
             pins.forget_all();
+            drop(pins);
+            locked(&self.windows).clear();
         }
         link
     }
@@ -398,6 +421,25 @@ impl Home {
             known,
             settings.reply_timeout,
         )
+    }
+}
+
+/// An object and the arena that its id is of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Origin {
+    pub(crate) arena: ArenaId,
+    pub(crate) object: ObjectId,
+}
+
+impl Origin {
+    /// Refuses to name the object to a supervisor of `arena` where that is another one.
+    pub(crate) fn check(self, arena: ArenaId) -> Result<()> {
+        if self.arena == arena {
+            return Ok(());
+        }
+        Err(Error::ForeignObject {
+            object: self.object,
+        })
     }
 }
 

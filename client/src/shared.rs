@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::guard::{ReadGuard, WriteGuard};
 use crate::object::{Object, Pin};
 use crate::run::{Ran, ran};
-use crate::session::Session;
+use crate::session::{Origin, Session};
 use crate::this_process::ThisProcess;
 use crate::window::{Locked, Place, SharedWindow};
 
@@ -46,12 +46,12 @@ struct Inner {
 #[derive(Debug)]
 struct Announced {
     session: Arc<Session>,
-    object: ObjectId,
+    what: Origin,
 }
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        self.session.close_window(self.object);
+        self.session.close_window(self.what);
     }
 }
 
@@ -67,8 +67,9 @@ impl Shared {
                 .ok_or(Error::UnexpectedReply { request: "get" })?,
         };
         let session = Arc::clone(&pin.session);
-        session.open_window(object)?;
-        let announced = Announced { session, object };
+        let what = pin.origin();
+        session.open_window(what)?;
+        let announced = Announced { session, what };
         let locker = pin.session.locker()?;
         let window = SharedWindow::open(&pin.arena, &info, axis)?;
         Ok(Self {
@@ -189,18 +190,19 @@ impl Shared {
     /// # Errors
     /// As [`Shared::write`], and [`Failure::StillOpen`](crate::Failure) with the sessions that have to close it.
     pub fn seal(&self) -> Result<Object> {
-        let session = &self.inner.pin.session;
+        let pin = &self.inner.pin;
         let window = self.inner.place.window.get()?;
         let all = self.lock(.., Mode::Write, self.lock_timeout())?;
         window.make_private()?;
-        let sealed = session.call(&Request::Seal(self.id()));
+        let sealed = pin.call(&Request::Seal(self.id()));
         if sealed.is_err() {
             window.make_shared()?;
         }
         all.withdraw();
         sealed?;
-        let (info, link) = session.call_pinned(&Request::Get(Selector::Id(self.id())))?;
-        let pin = Pin::new(Arc::clone(session), Arc::clone(&link.arena), info.id);
+        let request = Request::Get(Selector::Id(self.id()));
+        let (info, link) = pin.session.call_pinned(&request, Some(pin.origin()))?;
+        let pin = Pin::new(Arc::clone(&pin.session), Arc::clone(&link.arena), info.id);
         Object::new(info, pin)
     }
 
@@ -209,8 +211,7 @@ impl Shared {
     /// # Errors
     /// [`Failure::BadArguments`](crate::Failure) where the object keeps none.
     pub fn roll_back(&self) -> Result<Ran> {
-        let session = Session::of_this_process(&self.inner.pin.session)?;
-        ran(session.call(&Request::RollBack(self.id()))?)
+        ran(self.inner.pin.call(&Request::RollBack(self.id()))?)
     }
 
     /// Takes the object out of the name space, see [`Object::remove`].
@@ -218,9 +219,8 @@ impl Shared {
     /// # Errors
     /// What the supervisor refuses.
     pub fn remove(&self) -> Result<()> {
-        let session = Session::of_this_process(&self.inner.pin.session)?;
-        session.call(&Request::Remove(Selector::Id(self.id())))?;
-        Ok(())
+        let request = Request::Remove(Selector::Id(self.id()));
+        self.inner.pin.call(&request).map(drop)
     }
 
     pub(crate) fn arena_id(&self) -> ArenaId {

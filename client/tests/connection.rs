@@ -14,12 +14,17 @@ use common::fake::{Peer, Server, frame, sealed, welcome};
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(60);
 
-fn during<T: Send>(call: impl FnOnce() -> T + Send, serve: impl FnOnce()) -> T {
+/// What `call` returns while `serve` plays the supervisor, and what that returns.
+fn both<T: Send, U>(call: impl FnOnce() -> T + Send, serve: impl FnOnce() -> U) -> (T, U) {
     thread::scope(|scope| {
         let called = scope.spawn(call);
-        serve();
-        called.join().expect("the call does not panic")
+        let served = serve();
+        (called.join().expect("the call does not panic"), served)
     })
+}
+
+fn during<T: Send>(call: impl FnOnce() -> T + Send, serve: impl FnOnce()) -> T {
+    both(call, serve).0
 }
 
 #[test]
@@ -301,7 +306,7 @@ fn kept_open(peer: Peer) {
 }
 
 #[test]
-fn an_object_of_another_arena_is_not_named_to_this_one() {
+fn an_object_of_another_arena_is_not_taken_for_one_of_this() {
     let server = Server::new();
     let (client, mut peer) = server.client(LONG);
     let held = during(
@@ -314,25 +319,43 @@ fn an_object_of_another_arena_is_not_named_to_this_one() {
     drop(peer);
     let mut other = welcome();
     other.arena.id = arena_client::ArenaId(0xfb);
-    let error = during(
-        || {
-            // Whatever runs first finds the loss.
-            let _lost = client.stats();
-            client.run("sum").input(&held).call().unwrap_err()
-        },
+    let (namesake, mut peer) = both(
+        || client.get("namesake").unwrap(),
         || {
             let mut peer = server.accept();
             peer.hello();
             peer.welcome(&server, other);
             let (id, _) = peer.request();
-            peer.reply(id, Err(Failure::Draining));
-            kept_open(peer);
+            peer.reply(id, Ok(Reply::Object(Box::new(sealed(3, 0, 4)))));
+            peer
         },
     );
-    assert!(
-        matches!(error, Error::ForeignObject { object } if object == held.id()),
-        "{error:?}"
+    assert_eq!(namesake.id(), held.id());
+    for refused in [
+        client.get(&held).map(drop),
+        client.remove(&held),
+        held.remove(),
+        client.run("sum").input(&held).call().map(drop),
+    ] {
+        assert!(
+            matches!(refused, Err(Error::ForeignObject { object }) if object == held.id()),
+            "{refused:?}"
+        );
+    }
+    let id = held.id();
+    drop(held);
+    during(
+        || client.remove("next").unwrap(),
+        || {
+            let (next, request) = peer.request();
+            assert!(matches!(request, Request::Remove(_)), "{request:?}");
+            peer.reply(next, Ok(Reply::Done));
+        },
     );
+    drop(namesake);
+    drop(client);
+    assert_eq!(peer.request(), (0, Request::Unpin(vec![id])));
+    assert_eq!(peer.try_receive(), None);
 }
 
 #[test]
