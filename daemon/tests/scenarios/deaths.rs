@@ -305,3 +305,34 @@ fn pages_that_a_dead_groomer_owed_come_from_the_next() {
     rig.tick_at(due.0);
     assert!(matches!(rig.reply_to(id), Some(Ok(Reply::Object(_)))));
 }
+
+#[test]
+fn a_task_whose_report_was_lost_is_done_again_where_that_does_no_harm() {
+    let mut rig = Rig::new(policy(1), false);
+    let client = rig.client(5);
+    let read = rig.sealed(client, 10, None);
+    let object = shared(&mut rig, client, true);
+    let sum = rig.run(client, "sum", &read);
+    let first = rig.run(client, "scale_add", &object);
+    rig.run(client, "sum", &read);
+    assert_eq!(
+        rig.tasks().len(),
+        2,
+        "the sum runs, the change is given ahead"
+    );
+    // The worker was at stripe 3 of the second task, so it had ended the first.
+    dies_at_stripe_3(&mut rig, &object, &[]);
+    let mut reported = 0;
+    while rig.reply_to(first).is_none() || rig.reply_to(sum).is_none() {
+        let (worker, task) = rig.tasks()[reported].clone();
+        if let Work::Run { kernel, .. } = &task.work
+            && kernel == "scale_add"
+        {
+            assert_eq!(span(&task), Span::Stripes { start: 4, end: 10 });
+        }
+        rig.report(worker, &task);
+        reported += 1;
+    }
+    assert!(matches!(rig.reply_to(sum), Some(Ok(Reply::Ran(ran))) if ran.retries == 0));
+    assert!(matches!(rig.reply_to(first), Some(Ok(Reply::Ran(ran))) if ran.retries == 1));
+}
