@@ -59,16 +59,17 @@ impl<const N: usize> CellOf<N> {
         }
         self.reserved.store(0, Ordering::Relaxed);
         self.reserved_tail.store(0, Ordering::Relaxed);
-        // Release: whoever enters by this state sees the stores above.
-        self.state.store(0, Ordering::Release);
+        // Release: whoever enters by this state sees the stores above. A swap as every other change of the word, so that the changes
+        // form one chain.
+        self.state.swap(0, Ordering::AcqRel);
     }
 
     /// Ends a use of the cell: whoever comes or waits learns that it is closed. Drops the holder: the caller knows that there is
     /// none, or that it is the one who asked for the seal.
     pub(super) fn close<W: Waiting>(&self, waiting: &W) {
         // Release: what the supervisor saw and wrote before (the seal) comes before it for whoever finds the cell closed.
-        self.state.store(CLOSED, Ordering::Release);
-        // Waiters that set WAITERS before the store lost the flag, so they are woken unasked.
+        self.state.swap(CLOSED, Ordering::AcqRel);
+        // Waiters that set WAITERS before the swap lost the flag, so they are woken unasked.
         self.event.fetch_add(1, Ordering::Release);
         waiting.wake_all(&self.event);
     }

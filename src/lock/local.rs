@@ -42,7 +42,7 @@ const SLEEPERS: u64 = 1 << 60;
 const HINTS: u64 = WANTED | SLEEPERS;
 
 /// Cells per lazily made part of the table: one page of words.
-const PART: usize = 512;
+const PART: usize = if cfg!(loom) { 1 } else { 512 };
 
 /// The number of a thread in its process: never zero, never used again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,22 +96,27 @@ impl LocalTable {
     ) -> Result<(), LockError> {
         let mut hint = Hint::Heed;
         loop {
-            match self.join(entry, me)? {
-                Err(taken) => self.sleep(entry, taken.word, 0, patience)?,
-                Ok(Joined::Again) => return Ok(()),
-                Ok(Joined::New) => {
-                    entry.set_reader_bit();
-                    let Err(refusal) = entry.look_after_bit(hint) else {
-                        return Ok(());
-                    };
-                    self.leave_read(entry, me);
-                    match refusal {
-                        Refusal::Failed(error) => return Err(error),
-                        Refusal::Blocked(blocker) => {
-                            hint = entry.wait_to_read(blocker, hint, patience)?;
-                        }
+            let refusal = match entry.look_before_bit(hint) {
+                Err(refusal) if !self.reads(entry.index, me) => refusal,
+                _ => match self.join(entry, me)? {
+                    Err(taken) => {
+                        self.sleep(entry, taken.word, 0, patience)?;
+                        continue;
                     }
-                }
+                    Ok(Joined::Again) => return Ok(()),
+                    Ok(Joined::New) => {
+                        entry.set_reader_bit();
+                        let Err(refusal) = entry.look_after_bit(hint) else {
+                            return Ok(());
+                        };
+                        self.leave_read(entry, me);
+                        refusal
+                    }
+                },
+            };
+            match refusal {
+                Refusal::Failed(error) => return Err(error),
+                Refusal::Blocked(blocker) => hint = entry.wait_to_read(blocker, hint, patience)?,
             }
         }
     }
@@ -290,7 +295,7 @@ impl LocalTable {
                 }
             } else if mine && word & WRITER != 0 {
                 return Err(LockError::AlreadyHeld { cell });
-            } else if mine || (word & SEVERAL != 0 && self.reads(cell, me)) {
+            } else if mine || self.reads(cell, me) {
                 return Err(LockError::Upgrade { cell });
             } else {
                 return Ok(Err(Taken { word }));
@@ -298,7 +303,12 @@ impl LocalTable {
         }
     }
 
-    fn reads(&self, cell: u32, me: Thread) -> bool {
+    /// Whether the thread reads the cell.
+    pub(super) fn reads(&self, cell: u32, me: Thread) -> bool {
+        let word = self.word(cell).load(Ordering::Relaxed);
+        if word & SEVERAL == 0 {
+            return word & OWNER == me.0.into() && word & WRITER == 0;
+        }
         position(&self.lock_readers(), cell, me).is_some()
     }
 

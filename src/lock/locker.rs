@@ -9,14 +9,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::area::LockArea;
-use super::entry::{Entry, Refusal};
+use super::entry::Entry;
 use super::error::LockError;
 use super::guard::Guard;
 use super::local::{LocalTable, Thread};
 use super::party::{Party, Wakers};
 use super::patience::Patience;
 use super::range::{Mode, Request, check, in_global_order};
-use super::read::Hint;
 use super::waiting::{FutexWaiting, Waiting};
 use super::write::Access;
 use crate::SlotId;
@@ -145,7 +144,6 @@ impl<W: Waiting> Locker<W> {
     fn lock_patiently(&self, request: Request, patience: &mut Patience) -> Result<Held, LockError> {
         let thread = self.this_thread();
         for index in request.cells.iter() {
-            patience.next_cell();
             if let Err(error) = self.enter(index, &request, thread, patience) {
                 let count = index - request.cells.first;
                 let cells = CellRange {
@@ -238,7 +236,7 @@ impl<W: Waiting> Locker<W> {
             Mode::Read => {
                 return match &self.threads {
                     Some(threads) => threads.read(&entry, thread, patience),
-                    None => read_alone(&entry, patience),
+                    None => entry.read_alone(patience),
                 };
             }
             Mode::Write => Access::Change,
@@ -301,25 +299,6 @@ impl<W: Waiting> Locker<W> {
         match self.threads {
             Some(_) => current_thread(),
             None => Thread(1),
-        }
-    }
-}
-
-/// Reads without a table of threads. The own bit can only be this thread's.
-#[inline]
-fn read_alone<W: Waiting, const N: usize>(
-    entry: &Entry<'_, W, N>,
-    patience: &mut Patience,
-) -> Result<(), LockError> {
-    if entry.reads_already() {
-        return Err(LockError::AlreadyHeld { cell: entry.index });
-    }
-    let mut hint = Hint::Heed;
-    loop {
-        match entry.try_read(hint) {
-            Ok(()) => return Ok(()),
-            Err(Refusal::Failed(error)) => return Err(error),
-            Err(Refusal::Blocked(blocker)) => hint = entry.wait_to_read(blocker, hint, patience)?,
         }
     }
 }

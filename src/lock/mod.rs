@@ -40,6 +40,8 @@ mod range;
 #[cfg(not(loom))]
 mod supervise;
 
+#[cfg(all(test, loom))]
+mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 

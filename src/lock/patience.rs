@@ -11,6 +11,8 @@ use super::waiting::Waiting;
 pub(super) struct Patience {
     timeout: Duration,
     started_ns: Option<u64>,
+    /// The cell that the next two are about. The deadline is about all cells of a range.
+    cell: Option<u32>,
     seen: Option<(Blocker, u64)>,
     pending_since_ns: Option<u64>,
 }
@@ -21,6 +23,7 @@ impl Patience {
         Self {
             timeout,
             started_ns: None,
+            cell: None,
             seen: None,
             pending_since_ns: None,
         }
@@ -34,6 +37,10 @@ impl Patience {
         blocker: Blocker,
     ) -> Result<Duration, LockError> {
         let now = waiting.now_ns();
+        if self.cell.replace(cell) != Some(cell) {
+            self.seen = None;
+            self.pending_since_ns = None;
+        }
         let since = match self.seen {
             Some((seen, since)) if same_holder(seen, blocker) => since,
             _ => now,
@@ -64,12 +71,6 @@ impl Patience {
             .round()
             .checked_sub(bound)
             .filter(|left| !left.is_zero())
-    }
-
-    /// Starts on the next cell of a range: the deadline stays, what was seen does not.
-    pub(super) fn next_cell(&mut self) {
-        self.seen = None;
-        self.pending_since_ns = None;
     }
 }
 

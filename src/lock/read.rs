@@ -19,13 +19,41 @@ pub(super) enum Hint {
 }
 
 impl<W: Waiting, const N: usize> Entry<'_, W, N> {
-    /// Tries once to enter as the process's only reader thread.
+    /// Enters as the process's only thread, waiting as long as `patience` lasts. A bit that is set already is this thread's.
     #[inline]
-    pub(super) fn try_read(&self, hint: Hint) -> Result<(), Refusal> {
+    pub(super) fn read_alone(&self, patience: &mut Patience) -> Result<(), LockError> {
+        if self.reads_already() {
+            return Err(LockError::AlreadyHeld { cell: self.index });
+        }
+        let mut hint = Hint::Heed;
+        loop {
+            match self.try_read(hint) {
+                Ok(()) => return Ok(()),
+                Err(Refusal::Failed(error)) => return Err(error),
+                Err(Refusal::Blocked(blocker)) => {
+                    hint = self.wait_to_read(blocker, hint, patience)?;
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn try_read(&self, hint: Hint) -> Result<(), Refusal> {
         self.may_read(self.cell.state(Ordering::Relaxed), hint)?;
         self.set_reader_bit();
         self.look_after_bit(hint)
             .inspect_err(|_| self.leave_reading())
+    }
+
+    /// Whether an attempt is worthwhile. A bit that is set in vain wakes everybody when it goes, and those who try again set theirs
+    /// in vain: without this look waiting readers would wake each other for ever. Another thread of this process that writes is the
+    /// business of [`local`](super::local).
+    #[inline]
+    pub(super) fn look_before_bit(&self, hint: Hint) -> Result<(), Refusal> {
+        match self.may_read(self.cell.state(Ordering::Relaxed), hint) {
+            Err(Refusal::Failed(LockError::AlreadyHeld { .. })) => Ok(()),
+            looked => looked,
+        }
     }
 
     /// Sets the own bit. Acquire is not needed: the look at the state behind it is the entry.

@@ -48,18 +48,12 @@ impl LockArea {
         shared: impl IntoIterator<Item = CellRange>,
         issued: SlotSet,
     ) -> Swept {
-        let slot = certificate.slot();
-        let record = self.record(slot);
+        let record = self.record(certificate.slot());
         let mut swept = Swept {
             progress: record.progress(),
             ..Swept::default()
         };
-        let sweep = Sweep {
-            slot,
-            issued,
-            intent: record.intent(),
-            waiting: &FutexWaiting,
-        };
+        let sweep = Sweep::start(certificate, record, issued, &FutexWaiting);
         for (index, cell) in shared.into_iter().flat_map(|cells| self.select(cells)) {
             sweep.cell(cell, index, &mut swept);
         }

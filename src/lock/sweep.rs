@@ -16,11 +16,11 @@
 //! It never clears WAITERS and never clears the slot's record: a needless wake-up is cheap, a lost one is for ever. The record is
 //! cleared when the slot is issued again.
 
-use super::atomic::Ordering;
+use super::atomic::{Ordering, fence};
 use super::cell::CellOf;
-use super::record::Progress;
+use super::record::{Progress, SlotRecord};
 use super::slots::SlotSet;
-use super::waiting::{Rules, Waiting};
+use super::waiting::{Moment, Rules, Waiting};
 use super::word::{CLOSED, DRAINING, POISONED, State, WRITER, WRITER_PENDING};
 use crate::SlotId;
 
@@ -84,15 +84,34 @@ impl Swept {
 /// One sweep over cells: the dead slot, and what is expected there.
 #[derive(Debug)]
 pub(super) struct Sweep<'a, W> {
-    pub(super) slot: SlotId,
-    /// Slots that may stand in cells: all that are given out, the dead one too. Others are damage.
-    pub(super) issued: SlotSet,
+    slot: SlotId,
+    issued: SlotSet,
     /// Cells whose wake-up the dead slot may have left unfinished, first and end.
-    pub(super) intent: (u64, u64),
-    pub(super) waiting: &'a W,
+    intent: (u64, u64),
+    waiting: &'a W,
 }
 
-impl<W: Waiting> Sweep<'_, W> {
+impl<'a, W: Waiting> Sweep<'a, W> {
+    /// Starts a sweep. `issued` are the slots that may stand in cells: all that are given out, the dead one too; others are damage.
+    pub(super) fn start(
+        certificate: Certificate,
+        record: &SlotRecord,
+        issued: SlotSet,
+        waiting: &'a W,
+    ) -> Self {
+        // What a sweep before this one cleared comes before this one's looks at WAITERS, against "WAITERS before the second look" of
+        // a waiter. The same as in `leave_reading`, except that the clearing and the look are in two lives of the supervisor.
+        if W::Rules::SWEEP_FENCE {
+            fence(Ordering::SeqCst);
+        }
+        Self {
+            slot: certificate.slot(),
+            issued,
+            intent: record.intent(),
+            waiting,
+        }
+    }
+
     pub(super) fn cell<const N: usize>(&self, cell: &CellOf<N>, index: u32, swept: &mut Swept) {
         let state = cell.state(Ordering::Acquire);
         let mut changed = false;
@@ -102,16 +121,20 @@ impl<W: Waiting> Sweep<'_, W> {
             changed = true;
         }
         if self.clear_reader(cell) {
+            self.waiting.reached(Moment::SweptReader);
             swept.reads_freed += 1;
             changed = true;
         }
         if state.writer() == Some(self.slot) {
             self.clear_writer(cell, state, index, swept);
+            self.waiting.reached(Moment::SweptWriter);
             changed = true;
         }
-        // Looked at behind the changes; where something changed, everybody is woken without asking.
-        let waited = cell.state(Ordering::Relaxed).has_waiters();
-        if (changed || waited || self.intends(index)) && W::Rules::SWEEP_WAKES {
+        // Looked at behind the changes; where something changed, everybody is woken without asking. A hint is taken back: it may be
+        // the dead one's, and would bind the next reader for a round.
+        let left = cell.state(Ordering::Relaxed);
+        let asked = left.has_waiters() || left.has_pending_writer();
+        if (changed || asked || self.intends(index)) && W::Rules::SWEEP_WAKES {
             self.wake(cell);
             swept.woken += 1;
         }
@@ -148,6 +171,7 @@ impl<W: Waiting> Sweep<'_, W> {
             if W::Rules::SWEEP_POISONS {
                 cell.state.fetch_or(POISONED, Ordering::Release);
             }
+            self.waiting.reached(Moment::SweptPoisoned);
             let image = state.has_image();
             swept.poisoned.push(PoisonedCell { cell: index, image });
         }
@@ -161,11 +185,12 @@ impl<W: Waiting> Sweep<'_, W> {
         W::Rules::SWEEP_HEEDS_INTENT && (first..end).contains(&index.into())
     }
 
-    /// The hint goes too: the dead one may have set it, and a living writer that wakes sets it again.
+    /// Takes the hint back and wakes all. A living writer that wakes sets it again.
     fn wake<const N: usize>(&self, cell: &CellOf<N>) {
         cell.state.fetch_and(!WRITER_PENDING, Ordering::Relaxed);
         // Release: pairs with the waiter's Acquire, who thereby sees the changes above.
         cell.event.fetch_add(1, Ordering::Release);
+        self.waiting.reached(Moment::SweptEvent);
         self.waiting.wake_all(&cell.event);
     }
 }

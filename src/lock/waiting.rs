@@ -71,6 +71,14 @@ pub enum Moment {
     WaitersSet,
     /// About to sleep.
     Sleeping,
+    /// A sweep has cleared the dead slot's reader bit.
+    SweptReader,
+    /// A sweep has set POISONED, the dead writer still stands.
+    SweptPoisoned,
+    /// A sweep has cleared the dead writer.
+    SweptWriter,
+    /// A sweep has counted the event up, nobody woken.
+    SweptEvent,
 }
 
 /// What the algorithm does, as constants. Each may be wrong in a model that shows that the mistake is caught; the defaults are the
@@ -92,6 +100,8 @@ pub trait Rules {
     const READER_HEEDS_POISON: bool = true;
     /// The sweep of a granted writer poisons.
     const SWEEP_POISONS: bool = true;
+    /// A sweep orders what an earlier one cleared before its look at WAITERS.
+    const SWEEP_FENCE: bool = true;
     /// The sweep wakes waiters.
     const SWEEP_WAKES: bool = true;
     /// The sweep wakes the intent range of the dead slot.

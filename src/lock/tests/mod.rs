@@ -3,6 +3,7 @@
 mod damage;
 mod images;
 mod operations;
+mod search;
 mod threads;
 
 use std::sync::Arc;
