@@ -60,11 +60,11 @@ pub(crate) fn run(bytes: u64, rounds: usize, report: &mut Report) -> Result<(), 
         let goal = (*kernel == "sum").then_some(">= 0.9");
         report.compare(SECTION, kernel, rate, "GB/s", LIMIT, goal);
     }
-    report_memory(bytes, report)
+    Ok(())
 }
 
 /// Memory of the array with more and more workers that read it.
-fn report_memory(bytes: u64, report: &mut Report) -> Result<(), Box<dyn Error>> {
+pub(crate) fn memory(bytes: u64, report: &mut Report) -> Result<(), Box<dyn Error>> {
     const ARRAY: &str = "the array alone";
     report.figure("memory", ARRAY, bytes as f64 / MEBIBYTE, "MiB");
     for workers in [2, 8, 32] {

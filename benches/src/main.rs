@@ -87,6 +87,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     if wanted(Section::Kernels) {
         kernels::run(bytes, rounds, &mut report)?;
+        kernels::memory(bytes, &mut report)?;
     }
     if wanted(Section::Requests) {
         requests::run(rounds, &mut report)?;

@@ -159,13 +159,13 @@ impl Supervisor {
             return;
         };
         if !object.is_waiting {
-            // The row goes first: a restart closes cells that no row has.
+            // The row goes first: a restart closes cells that no row has, and a shared object must not come back with closed
+            // ones.
             self.out.push(Effect::ClearObject(object.record.id));
             self.counters.objects_freed += 1;
         }
         if let Some(cells) = object.cells() {
             if !object.is_waiting {
-                // Behind the row: a shared object must not come back from a restart with closed cells.
                 self.out.push(Effect::CloseCells {
                     cells: cells.clone(),
                 });
