@@ -10,6 +10,7 @@ mod put;
 mod report;
 mod requests;
 mod scale;
+mod syscalls;
 mod timing;
 
 use std::error::Error;
@@ -35,7 +36,7 @@ struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(subcommand)]
-    echo: Option<Echo>,
+    part: Option<Part>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,13 +55,16 @@ enum Section {
     Scale,
 }
 
-/// The children of the peers.
+/// The children that benches start.
 #[derive(Subcommand)]
-enum Echo {
+enum Part {
     #[command(hide = true)]
     EchoSocket,
     #[command(hide = true)]
     EchoFutex,
+    /// What strace counts.
+    #[command(hide = true)]
+    NoOpTasks { tasks: u32 },
 }
 
 fn main() -> ExitCode {
@@ -74,9 +78,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    match arguments.echo {
-        Some(Echo::EchoSocket) => return Ok(SocketEcho::serve()?),
-        Some(Echo::EchoFutex) => return Ok(FutexEcho::serve()?),
+    match arguments.part {
+        Some(Part::EchoSocket) => return Ok(SocketEcho::serve()?),
+        Some(Part::EchoFutex) => return Ok(FutexEcho::serve()?),
+        Some(Part::NoOpTasks { tasks }) => return Ok(syscalls::run_tasks(tasks)?),
         None => {}
     }
     let wanted = |section| arguments.sections.is_empty() || arguments.sections.contains(&section);
@@ -91,6 +96,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     if wanted(Section::Requests) {
         requests::run(rounds, &mut report)?;
+        syscalls::run(&mut report)?;
     }
     if wanted(Section::Lock) {
         locks::run(rounds, &mut report)?;
