@@ -449,7 +449,7 @@ pub(crate) struct Attempts(u32);
 
 impl Default for Attempts {
     fn default() -> Self {
-        Self(3)
+        Self(5)
     }
 }
 

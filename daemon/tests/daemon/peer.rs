@@ -96,6 +96,7 @@ impl Peer {
             let len = match recvmsg(&self.stream, &mut parts, &mut control, flags) {
                 Ok(received) => received.bytes,
                 Err(rustix::io::Errno::CONNRESET) => 0,
+                Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => panic!("{error}"),
             };
             for message in control.drain() {
