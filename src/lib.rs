@@ -7,7 +7,6 @@
 mod address;
 pub mod alloc;
 pub mod array;
-pub mod blocks;
 pub mod copy;
 pub mod dtype;
 pub mod files;

@@ -7,8 +7,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::offset::BLOCK_BYTES;
-
 /// What /proc/meminfo says of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MachineMemory {
@@ -203,15 +201,6 @@ pub fn effective_bytes() -> io::Result<u64> {
         .map_or(machine, |limit| limit.min(machine)))
 }
 
-/// The size of an arena for which none was told: half of `memory_bytes`, in whole blocks, at least one.
-#[must_use]
-pub const fn default_arena_bytes(memory_bytes: u64) -> u64 {
-    match memory_bytes / 2 / BLOCK_BYTES {
-        0 => BLOCK_BYTES,
-        blocks => blocks * BLOCK_BYTES,
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod fake {
     //! Cgroup hierarchies for tests.
@@ -252,12 +241,6 @@ mod tests {
         assert!(machine.available_bytes <= machine.total_bytes);
         assert!(effective_bytes().unwrap() <= machine.total_bytes);
         assert_eq!(MachineMemory::parse("MemTotal: 1 kB\n"), None);
-    }
-
-    #[test]
-    fn half_of_memory_in_whole_blocks() {
-        assert_eq!(default_arena_bytes(0), BLOCK_BYTES);
-        assert_eq!(default_arena_bytes(9 * BLOCK_BYTES), 4 * BLOCK_BYTES);
     }
 
     #[test]

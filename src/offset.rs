@@ -42,12 +42,6 @@ impl Offset {
         }
     }
 
-    /// Bytes from `earlier` to this offset, or `None` where `earlier` lies behind.
-    #[must_use]
-    pub const fn checked_distance(self, earlier: Self) -> Option<u64> {
-        self.0.checked_sub(earlier.0)
-    }
-
     /// Whether the offset is a multiple of `alignment`, a power of two.
     #[must_use]
     pub const fn is_aligned(self, alignment: u64) -> bool {
@@ -132,7 +126,6 @@ mod tests {
     #[test]
     fn arithmetic_is_checked() {
         assert_eq!(Offset::new(u64::MAX).checked_add(1), None);
-        assert_eq!(Offset::new(5).checked_distance(Offset::new(6)), None);
         assert_eq!(Extent::new(Offset::new(u64::MAX), 1), None);
         assert_eq!(round_up(u64::MAX, PAGE_BYTES), None);
         assert_eq!(round_up(1, PAGE_BYTES), Some(PAGE_BYTES));

@@ -153,28 +153,6 @@ impl Allocator {
         self.taken_bytes - self.asked_bytes
     }
 
-    /// The longest free extent.
-    #[must_use]
-    pub fn largest_free(&self) -> u64 {
-        self.by_len.last().map_or(0, |&(len, _)| len)
-    }
-
-    /// The free extents that reach into `start..end`, ascending and whole.
-    pub fn free_extents(&self, start: u64, end: u64) -> impl Iterator<Item = Extent> {
-        let first = self
-            .by_offset
-            .range(..start)
-            .next_back()
-            .filter(|&(&offset, &len)| offset + len > start)
-            .map_or(start, |(&offset, _)| offset);
-        self.by_offset
-            .range(first..end.max(first))
-            .map(|(&offset, &len)| Extent {
-                offset: Offset::new(offset),
-                len,
-            })
-    }
-
     /// A free extent and the place in it. Tries a bounded number of tight ones, then one in which any alignment fits, and only
     /// where there is none all tight ones.
     fn find(&self, wanted: Placement) -> Option<(u64, u64, u64)> {

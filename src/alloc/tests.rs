@@ -59,9 +59,9 @@ impl Model {
 
     fn check(&self, allocator: &Allocator, live: &[Extent]) {
         let free: Vec<_> = allocator
-            .free_extents(0, ARENA_BYTES)
-            .map(|extent| (extent.offset.get() / PAGE_BYTES, extent.len / PAGE_BYTES))
-            .map(|(start, pages)| (start as usize, pages as usize))
+            .by_offset
+            .iter()
+            .map(|(offset, len)| ((offset / PAGE_BYTES) as usize, (len / PAGE_BYTES) as usize))
             .collect();
         assert_eq!(
             free,
@@ -73,12 +73,8 @@ impl Model {
         assert_eq!(allocator.taken_bytes(), taken);
         assert_eq!(allocator.overhead_bytes(), taken - asked);
         assert_eq!(allocator.free_bytes(), ARENA_BYTES - taken);
-        let largest = self
-            .runs()
-            .iter()
-            .map(|&(_, pages)| pages as u64 * PAGE_BYTES)
-            .max();
-        assert_eq!(allocator.largest_free(), largest.unwrap_or(0));
+        let by_len = allocator.by_len.iter().map(|&(len, offset)| (offset, len));
+        assert!(by_len.collect::<BTreeMap<_, _>>() == allocator.by_offset);
     }
 }
 

@@ -17,11 +17,10 @@ pub use place::{Backing, Part};
 pub(crate) use memfd::sealed_memfd;
 pub(crate) use place::Place;
 
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::SystemTime;
 
-use rustix::fs::{FallocateFlags, Mode, OFlags};
+use rustix::fs::FallocateFlags;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::id::ArenaId;
@@ -230,16 +229,6 @@ impl ArenaFiles {
     #[must_use]
     pub fn locks(&self) -> BorrowedFd<'_> {
         self.locks.as_fd()
-    }
-
-    /// Opens the data file again, for reading only: for reader clients.
-    ///
-    /// # Errors
-    /// What the kernel says.
-    pub fn data_read_only(&self) -> io::Result<OwnedFd> {
-        let path = format!("/proc/self/fd/{}", self.data.as_raw_fd());
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        Ok(rustix::fs::open(path, flags, Mode::empty())?)
     }
 
     /// Takes memory for lock cells before they are handed out, so that no access to them can be a SIGBUS. Cells that have

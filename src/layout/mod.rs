@@ -35,7 +35,5 @@ pub const CELL_BYTES: u64 = 64;
 pub const SLOT_COUNT: u32 = 256;
 /// The size of the locks file.
 pub const LOCKS_BYTES: u64 = (CELL_COUNT as u64 + SLOT_COUNT as u64) * CELL_BYTES;
-/// How many objects an arena holds unless told.
-pub const OBJECT_ROWS_DEFAULT: u32 = 131_072;
 /// How many processes may be known at once.
 pub const PROCESS_ROWS: u32 = 1024;

@@ -217,12 +217,6 @@ impl<W: Waiting> Locker<W> {
         })
     }
 
-    /// The state of a held stripe's cell, for its holder.
-    #[must_use]
-    pub fn state_of(&self, held: &Held, cell: u32) -> super::State {
-        self.entry(cell, &held.request).held_state()
-    }
-
     #[inline]
     fn enter(
         &self,

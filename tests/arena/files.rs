@@ -215,19 +215,6 @@ fn missing_and_resized_parts_are_refused() {
 }
 
 #[test]
-fn a_reader_gets_a_descriptor_that_cannot_write() {
-    for home in [Home::private(), Home::named()] {
-        let arena = home.open().unwrap();
-        let reader = arena.files.data_read_only().unwrap();
-        assert!(rustix::io::pwrite(&reader, &[1], 0).is_err());
-        let data = arena_core::mapping::DataMap::map(reader, ARENA_BYTES).unwrap();
-        let row = object_row(0, 4096, 1, ObjectState::Filling);
-        let error = data.window(row.extent).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
-    }
-}
-
-#[test]
 fn lifelines_tell_when_the_last_holder_is_gone() {
     for home in [Home::private(), Home::named(), Home::directory()] {
         let arena = home.open().unwrap();
