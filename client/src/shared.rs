@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arena_core::lock::{
-    Blocker, CellRange, Held, LockError, Locker, Mode, Request as LockRequest, cell_generation,
+    Blocker, Held, LockError, Locker, Mode, Request as LockRequest, cell_generation,
 };
 use arena_core::protocol::{Failure, Object as ObjectInfo, Reply, Request, Selector, Stripes};
 use arena_core::{ArenaId, ArrayLayout, ObjectId, SlotId};
@@ -260,12 +260,8 @@ impl Shared {
         if mode == Mode::Overwrite {
             self.check_whole(&stripes, indices)?;
         }
-        let cells = CellRange {
-            first: place.stripes.first_cell + stripes.start,
-            count: stripes.end - stripes.start,
-        };
         Ok(Some(LockRequest {
-            cells,
+            cells: place.stripes.cells(stripes),
             generation: inner.cells_generation,
             mode,
             keeps_images: inner.keeps_images,

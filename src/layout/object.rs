@@ -135,6 +135,15 @@ pub struct CellRange {
     pub count: u32,
 }
 
+impl From<core::ops::Range<u32>> for CellRange {
+    fn from(cells: core::ops::Range<u32>) -> Self {
+        Self {
+            first: cells.start,
+            count: cells.end - cells.start,
+        }
+    }
+}
+
 /// A valid row of the object table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectRow {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::array::ArrayLayout;
 use crate::id::ObjectId;
+use crate::layout::CellRange;
 use crate::name::ObjectName;
 use crate::offset::Extent;
 
@@ -46,6 +47,13 @@ pub struct Stripes {
 }
 
 impl Stripes {
+    /// The cells of a range of stripes that exist.
+    #[must_use]
+    #[inline]
+    pub fn cells(&self, stripes: std::ops::Range<u32>) -> CellRange {
+        CellRange::from(self.first_cell + stripes.start..self.first_cell + stripes.end)
+    }
+
     /// The indices along the axis, of length `axis_len`, that stripe `stripe` covers.
     #[must_use]
     pub fn indices(&self, stripe: u32, axis_len: u64) -> std::ops::Range<u64> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use arena_core::files::ArenaFiles;
-use arena_core::layout::{BlockState, CellRange};
+use arena_core::layout::BlockState;
 use arena_core::lifeline::Lifeline;
 use arena_core::protocol::Descriptor;
 use arena_core::table::{Table, TableError};
@@ -86,11 +86,7 @@ impl ServedArena {
     /// Opens the cells of a new shared object. Where the file system has no room for them they stay closed, and who wants to
     /// lock is told so.
     pub(super) fn open_cells(&self, cells: &Range<u32>, generation: u64) {
-        let reserved = self.files.reserve_cells(CellRange {
-            first: cells.start,
-            count: cells.end - cells.start,
-        });
-        match reserved {
+        match self.files.reserve_cells(cells.clone().into()) {
             Ok(()) => self.locks.open(cells, generation),
             Err(error) => tracing::error!(%error, ?cells, "lock cells can't be opened"),
         }

@@ -19,9 +19,8 @@ pub(super) fn object_row(record: ObjectRecord) -> ObjectRow {
         name: record.name,
         owner_uid: record.uid,
         session: record.session,
-        cells: stripes.map_or_else(CellRange::default, |stripes| CellRange {
-            first: stripes.first_cell,
-            count: stripes.count,
+        cells: stripes.map_or_else(CellRange::default, |stripes| {
+            stripes.cells(0..stripes.count)
         }),
         lock_axis: stripes.map_or(0, |stripes| stripes.axis),
         image: record.image.unwrap_or(NO_EXTENT),

@@ -22,11 +22,11 @@ impl Locks {
     }
 
     pub(super) fn open(&self, cells: &Range<u32>, generation: u64) {
-        self.area.open_cells(range(cells), generation);
+        self.area.open_cells(cells.clone().into(), generation);
     }
 
     pub(super) fn close(&self, cells: &Range<u32>) {
-        self.area.close_cells(range(cells));
+        self.area.close_cells(cells.clone().into());
     }
 
     pub(super) fn prepare_slot(&mut self, slot: SlotId, incarnation: u64) {
@@ -37,9 +37,11 @@ impl Locks {
     /// Sweeps a slot whose process is gone, as the supervisor has been told by its pidfd.
     pub(super) fn sweep(&mut self, slot: SlotId, cells: &[Range<u32>]) -> Swept {
         let certificate = Certificate::of_dead_process(slot);
-        let swept = self
-            .area
-            .sweep(certificate, cells.iter().map(range), self.issued);
+        let swept = self.area.sweep(
+            certificate,
+            cells.iter().cloned().map(CellRange::from),
+            self.issued,
+        );
         self.area.record(slot).clear();
         self.issued.remove(slot);
         Swept {
@@ -61,7 +63,7 @@ impl Locks {
     pub(super) fn inspect(&self, cells: &[Range<u32>]) -> Vec<CellSeen> {
         let reports = cells
             .iter()
-            .flat_map(|cells| self.area.inspect(range(cells)));
+            .flat_map(|cells| self.area.inspect(cells.clone().into()));
         reports
             .filter(|report| !report.is_idle())
             .map(|report| seen(&report))
@@ -70,19 +72,12 @@ impl Locks {
 
     /// The first cell that the slot does not hold for writing.
     pub(super) fn missing(&self, slot: SlotId, cells: &Range<u32>) -> Option<u32> {
-        match self.area.check_written_by(range(cells), slot) {
+        match self.area.check_written_by(cells.clone().into(), slot) {
             Ok(()) => None,
             Err(NotWritten::NotHeld { cell, .. } | NotWritten::Poisoned { cell }) => Some(cell),
             // A reason that this program doesn't know names no cell; none of them is taken as held then.
             Err(_) => Some(cells.start),
         }
-    }
-}
-
-fn range(cells: &Range<u32>) -> CellRange {
-    CellRange {
-        first: cells.start,
-        count: cells.end - cells.start,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use arena_core::lock::{CELL_COUNT, CellRange, Mode, Request, cell_generation};
+use arena_core::lock::{CELL_COUNT, Mode, Request, cell_generation};
 use arena_core::protocol::{Failure, Operand, Stripes};
 use arena_core::{ArrayLayout, Extent, ObjectId, PAGE_BYTES};
 
@@ -62,10 +62,7 @@ impl<'t> Checked<'t> {
     /// A request for the locks of a range of stripes that exist.
     pub(crate) fn request(&self, stripes: Stripes, wanted: Range<u32>, mode: Mode) -> Request {
         Request {
-            cells: CellRange {
-                first: stripes.first_cell + wanted.start,
-                count: wanted.end - wanted.start,
-            },
+            cells: stripes.cells(wanted),
             generation: cell_generation(self.object),
             mode,
             keeps_images: self.image.is_some(),

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use arena_core::lock::{CellRange, Mode, State};
+use arena_core::lock::{Mode, State};
 use arena_core::mapping::DataMap;
 use arena_core::protocol::{Failure, Stripes};
 
@@ -72,10 +72,6 @@ impl Repair<'_> {
 }
 
 fn state(locker: &WorkerLocks, cell: u32) -> State {
-    let cells = CellRange {
-        first: cell,
-        count: 1,
-    };
-    let report = locker.area().inspect(cells).next();
+    let report = locker.area().inspect((cell..cell + 1).into()).next();
     report.map(|report| report.state).unwrap_or_default()
 }
