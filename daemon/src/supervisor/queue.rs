@@ -1,7 +1,8 @@
 //! Jobs with work to hand out: first in, first out within a session, fair shares between sessions.
 //!
 //! Each session has a lane with a virtual time, which grows by the work handed out of it; the lane with the least is served
-//! next. A lane that was empty starts at the clock, so that nobody saves up a claim by being idle.
+//! next. A lane that was empty starts at the clock, so that nobody saves up a claim by being idle, or where it ended if that is
+//! later, so that nobody gets ahead by handing in jobs one at a time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -14,6 +15,9 @@ use super::job::JobId;
 pub(super) struct Queue {
     lanes: BTreeMap<SessionId, Lane>,
     order: BTreeSet<(u64, SessionId)>,
+    /// Where lanes ended that are empty and ahead of the clock.
+    ended: BTreeMap<SessionId, u64>,
+    ended_order: BTreeSet<(u64, SessionId)>,
     clock: u64,
     jobs: usize,
 }
@@ -38,11 +42,21 @@ impl Queue {
     }
 
     fn lane(&mut self, session: SessionId) -> &mut Lane {
-        let (clock, order) = (self.clock, &mut self.order);
+        let Self {
+            order,
+            ended,
+            ended_order,
+            clock,
+            ..
+        } = self;
         self.lanes.entry(session).or_insert_with(|| {
-            order.insert((clock, session));
+            let time = ended.remove(&session).map_or(*clock, |time| {
+                ended_order.remove(&(time, session));
+                time.max(*clock)
+            });
+            order.insert((time, session));
             Lane {
-                time: clock,
+                time,
                 jobs: VecDeque::new(),
             }
         })
@@ -59,10 +73,20 @@ impl Queue {
         let Some((time, session)) = self.order.pop_first() else {
             return;
         };
-        self.clock = time;
+        self.advance(time);
         if let Some(lane) = self.lanes.get_mut(&session) {
             lane.time = time.saturating_add(cost.max(1));
             self.order.insert((lane.time, session));
+        }
+    }
+
+    fn advance(&mut self, clock: u64) {
+        self.clock = clock;
+        while let Some(&(time, session)) = self.ended_order.first()
+            && time <= clock
+        {
+            self.ended_order.pop_first();
+            self.ended.remove(&session);
         }
     }
 
@@ -77,8 +101,18 @@ impl Queue {
         lane.jobs.remove(position);
         self.jobs -= 1;
         if lane.jobs.is_empty() {
-            self.order.remove(&(lane.time, session));
+            let time = lane.time;
+            self.order.remove(&(time, session));
             self.lanes.remove(&session);
+            if time > self.clock {
+                self.ended.insert(session, time);
+                self.ended_order.insert((time, session));
+            }
+        }
+        if self.lanes.is_empty()
+            && let Some(&(last, _)) = self.ended_order.last()
+        {
+            self.advance(last);
         }
     }
 
@@ -112,6 +146,26 @@ mod tests {
         queue.remove(A, JobId(2));
         queue.remove(B, JobId(3));
         assert_eq!((queue.front(), queue.len()), (None, 0));
+    }
+
+    /// A session whose lane ran empty after each job came back before one that always had work, which was never served.
+    #[test]
+    fn jobs_one_at_a_time_starve_nobody() {
+        let mut queue = Queue::default();
+        queue.push_back(A, JobId(1));
+        let mut of_a = 0;
+        for _ in 0..100 {
+            queue.push_back(B, JobId(2));
+            while queue.front() == Some(JobId(1)) {
+                of_a += 1;
+                queue.charge_front(10);
+            }
+            queue.charge_front(10);
+            queue.remove(B, JobId(2));
+        }
+        assert!((90..=110).contains(&of_a), "{of_a}");
+        queue.remove(A, JobId(1));
+        assert!(queue.ended.is_empty() && queue.ended_order.is_empty());
     }
 
     #[test]
