@@ -89,6 +89,7 @@ struct Family {
 }
 
 /// Which process of a line of forks this is.
+#[inline]
 pub(crate) fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
 }

@@ -16,6 +16,7 @@ pub struct ReadGuard<'s> {
 }
 
 impl<'s> ReadGuard<'s> {
+    #[inline(always)]
     pub(crate) fn new(locked: Locked<'s>) -> Self {
         Self { locked }
     }
@@ -62,6 +63,7 @@ pub struct WriteGuard<'s> {
 }
 
 impl<'s> WriteGuard<'s> {
+    #[inline(always)]
     pub(crate) fn new(locked: Locked<'s>) -> Self {
         Self { locked }
     }
@@ -116,6 +118,7 @@ impl<'s> WriteGuard<'s> {
     ///
     /// # Errors
     /// [`Error::Lock`] where a stripe was taken away meanwhile: then somebody else says what it holds.
+    #[inline]
     pub fn commit(self) -> Result<()> {
         let object = self.locked.object();
         self.locked

@@ -38,7 +38,6 @@ struct Inner {
     _announced: Announced,
     info: ObjectInfo,
     cells_generation: u64,
-    keeps_images: bool,
     pin: Pin,
 }
 
@@ -74,8 +73,8 @@ impl Shared {
         let window = SharedWindow::open(&pin.arena, &info, axis)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                keeps_images: window.keeps_images(),
                 place: Place {
+                    keeps_images: window.keeps_images(),
                     window: ThisProcess::new(window),
                     locker,
                     object,
@@ -231,7 +230,7 @@ impl Shared {
         self.inner.pin.session.settings().lock_timeout
     }
 
-    #[inline]
+    #[inline(always)]
     fn lock(
         &self,
         range: impl RangeBounds<u64>,
@@ -249,7 +248,7 @@ impl Shared {
     }
 
     /// What to lock for `indices`; nothing where there are none.
-    #[inline]
+    #[inline(always)]
     fn request(&self, indices: &Range<u64>, mode: Mode) -> Result<Option<LockRequest>> {
         let inner = &*self.inner;
         let place = &inner.place;
@@ -264,7 +263,7 @@ impl Shared {
             cells: place.stripes.cells(stripes),
             generation: inner.cells_generation,
             mode,
-            keeps_images: inner.keeps_images,
+            keeps_images: place.keeps_images,
         }))
     }
 
@@ -288,7 +287,7 @@ impl Shared {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn acquire(&self, locker: &Locker, request: LockRequest, timeout: Duration) -> Result<Held> {
         locker
             .lock(request, timeout)
@@ -349,7 +348,7 @@ impl Shared {
 }
 
 /// The indices that a range means on an axis of `axis_len`.
-#[inline]
+#[inline(always)]
 fn indices_of(range: &impl RangeBounds<u64>, axis_len: u64) -> Result<Range<u64>> {
     let start = match range.start_bound() {
         Bound::Included(start) => Some(*start),

@@ -63,17 +63,30 @@ impl Stripes {
 
     /// The stripes that hold an index of `indices`, of an axis of length `axis_len`.
     #[must_use]
+    #[inline]
     pub fn covering(&self, indices: std::ops::Range<u64>, axis_len: u64) -> std::ops::Range<u32> {
         if indices.is_empty() {
             return 0..0;
         }
-        self.stripe_of(indices.start, axis_len)..self.stripe_of(indices.end - 1, axis_len) + 1
+        let first = self.stripe_of(indices.start, axis_len);
+        let last = match indices.end - 1 {
+            index if index == indices.start => first,
+            index => self.stripe_of(index, axis_len),
+        };
+        first..last + 1
     }
 
+    #[inline]
     fn stripe_of(&self, index: u64, axis_len: u64) -> u32 {
-        // The largest i with floor(i * n / count) <= index.
-        let next = (u128::from(index) + 1) * u128::from(self.count);
-        (next.div_ceil(u128::from(axis_len)) - 1) as u32
+        // The largest i with floor(i * n / count) <= index. In 64 bits where they hold it: this is part of every lock.
+        let next = match (index + 1).checked_mul(u64::from(self.count)) {
+            Some(next) => u128::from(next.div_ceil(axis_len)),
+            None => {
+                let next = (u128::from(index) + 1) * u128::from(self.count);
+                next.div_ceil(u128::from(axis_len))
+            }
+        };
+        (next - 1) as u32
     }
 }
 

@@ -82,6 +82,7 @@ pub(crate) struct Place {
     pub(crate) object: ObjectId,
     pub(crate) stripes: Stripes,
     pub(crate) axis_len: u64,
+    pub(crate) keeps_images: bool,
 }
 
 /// Stripes of a shared object that are locked, for reading or for writing. Dropped as they are, stripes locked for writing are
@@ -98,7 +99,7 @@ pub(crate) struct Locked<'s> {
 
 impl<'s> Locked<'s> {
     /// Guards `held`, which covers `indices`. Before-images are kept first, where the object has them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(
         place: &'s Place,
         indices: Range<u64>,
@@ -111,7 +112,7 @@ impl<'s> Locked<'s> {
             mode,
             held,
         };
-        if mode != Mode::Read {
+        if mode != Mode::Read && place.keeps_images {
             locked.keep_images()?;
         }
         Ok(locked)
@@ -172,6 +173,7 @@ impl<'s> Locked<'s> {
     }
 
     /// Gives the locks back, with what was written under them.
+    #[inline]
     pub(crate) fn commit(mut self) -> std::result::Result<(), LockError> {
         match (self.held.take(), self.place.locker.get()) {
             (Some(held), Ok(locker)) => locker.commit(held),
@@ -202,6 +204,22 @@ impl<'s> Locked<'s> {
         Ok(())
     }
 
+    #[cold]
+    fn undo(&self, locker: &Locker, held: Held) {
+        match self.place.window.get() {
+            Ok(
+                window @ SharedWindow {
+                    image: Some(image), ..
+                },
+            ) => {
+                let copy_back = |cell| self.copy_stripe(window, cell, *image, window.span);
+                // Stripes that the supervisor took away are in its hands.
+                let _taken_away = locker.roll_back(held, copy_back);
+            }
+            _ => locker.abandon(held),
+        }
+    }
+
     fn copy_stripe(&self, window: &SharedWindow, cell: u32, from: Span, to: Span) {
         let stripe = cell - self.place.stripes.first_cell;
         let indices = self.place.stripes.indices(stripe, self.place.axis_len);
@@ -215,22 +233,15 @@ impl<'s> Locked<'s> {
 }
 
 impl Drop for Locked<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let (Some(held), Ok(locker), Ok(window)) = (
-            self.held.take(),
-            self.place.locker.get(),
-            self.place.window.get(),
-        ) else {
-            // A forked child holds nothing.
-            return;
-        };
-        match (self.mode, window.image) {
-            (Mode::Read, _) => locker.withdraw(held),
-            (_, None) => locker.abandon(held),
-            (_, Some(image)) => {
-                let copy_back = |cell| self.copy_stripe(window, cell, image, window.span);
-                // Stripes that the supervisor took away are in its hands.
-                let _taken_away = locker.roll_back(held, copy_back);
+        // A forked child holds nothing.
+        if let Some(held) = self.held.take()
+            && let Ok(locker) = self.place.locker.get()
+        {
+            match self.mode {
+                Mode::Read => locker.withdraw(held),
+                Mode::Write | Mode::Overwrite => self.undo(locker, held),
             }
         }
     }
