@@ -28,7 +28,6 @@ pub(crate) fn create_segment(directory: BorrowedFd<'_>, name: &str) -> io::Resul
         .size(size_of::<Mark>())
         .create()
         .map_err(io_error)?;
-    segment.set_owner(false);
 
     let mut mark = Mark::default();
     getrandom(&mut mark, GetRandomFlags::empty())?;
@@ -40,6 +39,8 @@ pub(crate) fn create_segment(directory: BorrowedFd<'_>, name: &str) -> io::Resul
     let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
     let mut found = Mark::default();
     let read = rustix::io::pread(&file, &mut found, 0)?;
+    // Until here a failure takes the name away again; from here on it is not the handle's to take.
+    segment.set_owner(false);
     if read != found.len() || found != mark {
         let text = "another file took the place of the segment that was created";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));

@@ -47,15 +47,21 @@ pub(crate) fn spawn(form: Form, arena: &str) -> io::Result<Started> {
         Form::Worker(slot) => command.args(["worker", arena, &slot.to_string()]),
         Form::Groomer => command.args(["groomer", arena]),
     };
-    let child = command.spawn()?;
-    let pid = Pid::from_child(&child);
+    let mut child = command.spawn()?;
     // The child is not waited for yet, so that its pid can't be another process's.
-    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-    Ok(Started {
-        socket: ours,
-        pidfd,
-        pid: child.id(),
-    })
+    match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
+        Ok(pidfd) => Ok(Started {
+            socket: ours,
+            pidfd,
+            pid: child.id(),
+        }),
+        Err(error) => {
+            // Without a pidfd nobody would ever reap it. It has ended for all that is known, which is no error here.
+            let _ = child.kill();
+            let _ = child.wait();
+            Err(error.into())
+        }
+    }
 }
 
 /// What a child does before anything else: leaves the terminal's process session, takes its name, and sees to it that it ends

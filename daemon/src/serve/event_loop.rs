@@ -134,10 +134,10 @@ impl<'a> EventLoop<'a> {
     pub(super) fn run(&mut self) -> io::Result<ExitReason> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         loop {
+            // Before anything is sent: a reply must not tell of a row that could not be written.
+            self.failure.take().map_or(Ok(()), Err)?;
             self.finish_turn();
-            if let Some(error) = self.failure.take() {
-                return Err(error);
-            }
+            self.failure.take().map_or(Ok(()), Err)?;
             if let Some(reason) = self.outcome {
                 return Ok(reason);
             }
@@ -251,7 +251,9 @@ impl<'a> EventLoop<'a> {
 
     fn do_all(&mut self, effects: &mut Vec<Effect>) {
         for effect in effects.drain(..) {
-            self.execute(effect);
+            if self.failure.is_none() {
+                self.execute(effect);
+            }
         }
     }
 
