@@ -443,7 +443,8 @@ impl Origin {
     }
 }
 
-/// How often one request may be sent again: a supervisor that dies of it must not be fed it for ever.
+/// How often one request may be sent again: a supervisor that dies of it must not be fed it for ever, and one that is killed
+/// again and again must not be taken for such a one.
 #[derive(Debug)]
 pub(crate) struct Attempts(u32);
 
