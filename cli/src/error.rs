@@ -1,6 +1,5 @@
 //! Why a command failed: what happened, its causes, what the person can do, and the exit code.
 
-use std::error::Error;
 use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;
@@ -8,6 +7,7 @@ use std::path::PathBuf;
 use arena_client::{Error as ClientError, Failure};
 use arena_core::files::FilesError;
 use arena_core::{Dtype, LayoutError, NameError};
+use arenad::entry::chain;
 
 use crate::exit::Exit;
 use crate::npy::NpyError;
@@ -110,16 +110,7 @@ impl CliError {
 
     /// The message for stderr: one line with all causes, and one with advice.
     pub(crate) fn report(&self) -> String {
-        let mut text = format!("arenactl: {self}");
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let told = error.to_string();
-            // Some libraries repeat their source in their own message.
-            if !text.ends_with(&told) {
-                let _ = write!(text, ": {told}");
-            }
-            cause = error.source();
-        }
+        let mut text = format!("arenactl: {}", chain(self));
         if let Some(advice) = self.advice() {
             let _ = write!(text, "\n  try: {advice}");
         }

@@ -3,8 +3,8 @@
 //! One file for each command under `command/`; they parse nothing and decide no exit code themselves. [`npy`] reads and writes
 //! NumPy's files and is public for fuzzing. Array bytes go between file and mapped memory without a buffer between them.
 //!
-//! This crate talks to daemons through `arena-client` alone. It links the daemon's library only so that `arenactl demo` needs no
-//! second program: started under the name `arenad`, it is `arenad`.
+//! This crate talks to daemons through `arena-client` alone. It links the daemon's library so that `arenactl demo` needs no second
+//! program: started under the name `arenad`, it is `arenad`. Sizes, times and the causes of errors are read and told alike by both.
 
 mod arguments;
 mod command;

@@ -1,16 +1,15 @@
 //! `arenactl run`.
 
-use std::time::Duration;
-
 use arena_client::Ran;
 use arena_core::ObjectName;
+use arenad::config::Time;
 use clap::Args;
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::screen;
-use crate::units::{duration_text, parse_duration};
+use crate::units::duration_text;
 use crate::value::{self, Assignment, parse_assignment};
 
 /// Let all workers apply a kernel to objects
@@ -30,8 +29,8 @@ pub(crate) struct Run {
     #[arg(long = "param", short = 'p', value_name = "KEY=VALUE", value_parser = parse_assignment)]
     params: Vec<Assignment>,
     /// Fail if it takes longer than this: 500ms, 2s, 1.5m
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    deadline: Option<Duration>,
+    #[arg(long, value_name = "TIME")]
+    deadline: Option<Time>,
 }
 
 impl Run {
@@ -47,7 +46,7 @@ impl Run {
                 .map(|Assignment { key, value }| (key.clone(), value.clone())),
         );
         if let Some(deadline) = self.deadline {
-            job = job.deadline(deadline);
+            job = job.deadline(deadline.0);
         }
         let ran = job.call()?;
         if !context.screen.is_json() {

@@ -4,6 +4,7 @@
 //! Flags win over environment variables, those over the file, the file over the defaults.
 
 mod policy;
+mod quantity;
 mod sections;
 mod units;
 
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use quantity::Flaw;
 pub use sections::{
     ArenaSection, JobsSection, ListenSection, LogFormat, LogLevel, LogSection, MemorySection,
     SessionsSection, WorkersSection,
@@ -191,7 +193,9 @@ mod tests {
         for (text, place, word) in [
             ("[arena]\nsise = \"1GiB\"\n", "line 2", "sise"),
             ("[jobs]\n\nslice_time_min = 5\n", "line 3", "slice_time_min"),
-            ("[arena]\nsize = \"1Gb\"\n", "line 2", "8GiB"),
+            ("[arena]\nsize = \"1Gob\"\n", "line 2", "8GiB"),
+            ("[arena]\nsize = 4096\n", "line 2", "4096"),
+            ("[jobs]\nslice_time_max = \"-1s\"\n", "line 2", "250ms"),
             ("[nonsense]\n", "line 1", "nonsense"),
         ] {
             std::fs::write(&path, text).unwrap();

@@ -103,7 +103,8 @@ impl PrepareError {
 }
 
 /// An error and what it comes from. A message that tells its source already is not told twice.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

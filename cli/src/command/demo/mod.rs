@@ -17,12 +17,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use arena_core::Dtype;
+use arenad::config::Bytes;
 use clap::Args;
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::source::Source;
-use crate::units::Bytes;
 use numbers::Float;
 use plan::Plan;
 use report::Report;
@@ -37,7 +37,7 @@ pub(crate) use serialised::WORKER_WORD;
     after_help = "Example:\n  arenactl demo\n  arenactl demo --size 64MiB --json\n  arenactl demo --file points.npy"
 )]
 pub(crate) struct Demo {
-    /// How large an array of float64 to make
+    /// How large an array of float64 to make: 64MiB, 1.5G, 4096
     #[arg(
         long,
         value_name = "SIZE",
