@@ -1,9 +1,11 @@
 //! A file that holds one array: `.npy`, or raw bytes whose type and shape the user tells.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use arena_core::{ArrayLayout, Dtype};
+use rustix::fs::OFlags;
 
 use crate::error::CliError;
 use crate::npy::{ByteOrder, Header, NpyError};
@@ -35,7 +37,12 @@ impl Source {
             path: path.to_owned(),
             source,
         };
-        let mut file = File::open(path).map_err(failed)?;
+        // Without waiting: opening a pipe that nobody writes to would never end. Regular files don't know the difference.
+        let mut file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .open(path)
+            .map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
             return Err(CliError::NotAFile {
@@ -186,6 +193,17 @@ mod tests {
     fn a_directory_is_no_array() {
         assert!(matches!(
             Source::open(Path::new("/"), None),
+            Err(CliError::NotAFile { .. })
+        ));
+    }
+
+    #[test]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+        assert!(matches!(
+            Source::open(&path, None),
             Err(CliError::NotAFile { .. })
         ));
     }
