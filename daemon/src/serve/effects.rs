@@ -79,7 +79,6 @@ impl EventLoop<'_> {
         let peer = Peer {
             pid: started.pid,
             uid: rustix::process::geteuid().as_raw(),
-            gid: rustix::process::getegid().as_raw(),
             start_time: arena_core::process::identity(started.pid)?.start_time,
         };
         let (socket, pidfd) = (Some(started.socket), Some(started.pidfd));

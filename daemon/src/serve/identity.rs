@@ -37,7 +37,6 @@ pub(super) fn identify(socket: impl AsFd) -> io::Result<Identified> {
     let peer = Peer {
         pid,
         uid: credentials.uid.as_raw(),
-        gid: credentials.gid.as_raw(),
         start_time,
     };
     Ok(Identified { peer, pidfd })

@@ -85,8 +85,6 @@ pub(super) fn process_record(row_index: u32, row: &ProcessRow) -> ProcessRecord 
         peer: Peer {
             pid: row.identity.pid,
             uid: row.uid,
-            // Rows don't tell the group, and nothing is decided by it after a restart.
-            gid: 0,
             start_time: row.identity.start_time,
         },
         slot: row.slot,
@@ -117,4 +115,31 @@ const fn record_state(state: RowState) -> Option<ObjectState> {
         RowState::Removed => ObjectState::Removed,
         RowState::Lingering => ObjectState::Lingering,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use arena_core::{SessionId, SlotId};
+
+    use super::*;
+
+    /// A group that rows did not keep made every ordinary user's process a stranger after a restart: its session was not
+    /// resumed, and its own old windows kept it from sealing.
+    #[test]
+    fn a_process_comes_back_from_its_row_as_it_went() {
+        for role in [Role::Client, Role::Worker, Role::Groomer] {
+            let record = ProcessRecord {
+                row: 7,
+                session: SessionId(1 << 40),
+                role,
+                peer: Peer {
+                    pid: 4242,
+                    uid: 1000,
+                    start_time: 99,
+                },
+                slot: Some(SlotId(255)),
+            };
+            assert_eq!(process_record(7, &process_row(&record, 1)), record);
+        }
+    }
 }

@@ -17,8 +17,6 @@ pub struct Peer {
     pub pid: u32,
     /// Its user.
     pub uid: u32,
-    /// Its group.
-    pub gid: u32,
     /// When its process started, in the kernel's clock ticks: with the pid an identity.
     pub start_time: u64,
 }

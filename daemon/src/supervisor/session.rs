@@ -126,7 +126,6 @@ mod tests {
         let peer = Peer {
             pid: 1,
             uid: 2,
-            gid: 3,
             start_time: 4,
         };
         Session::new(SessionId(1), ConnId(1), peer, 0, Moment(0))

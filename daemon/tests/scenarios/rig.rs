@@ -62,7 +62,6 @@ pub(crate) fn peer(pid: u32) -> Peer {
     Peer {
         pid,
         uid: 1000,
-        gid: 1000,
         start_time: u64::from(pid),
     }
 }

@@ -340,7 +340,6 @@ impl World {
         let peer = Peer {
             pid: 100 + number % 50,
             uid: UID,
-            gid: UID,
             start_time: u64::from(number),
         };
         self.procs.push(Proc {
