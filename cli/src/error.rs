@@ -166,7 +166,10 @@ fn advice_on(failure: &Failure) -> Option<String> {
         )),
         Failure::NoSuchObject { .. } => Some("arenactl ls".to_owned()),
         Failure::NoSuchKernel { .. } => Some("arenactl kernels".to_owned()),
-        Failure::Poisoned { .. } | Failure::LockTimeout { .. } => Some("arenactl locks".to_owned()),
+        Failure::LockTimeout { .. } => Some("arenactl locks".to_owned()),
+        Failure::Poisoned { .. } => {
+            Some("objects with before-images: arenactl roll-back NAME".to_owned())
+        }
         _ => None,
     }
 }

@@ -10,6 +10,7 @@ mod locks;
 mod ls;
 mod put;
 mod rm;
+mod roll_back;
 mod run;
 mod sessions;
 mod show;
@@ -31,6 +32,7 @@ pub(crate) enum Command {
     Ls(ls::Ls),
     Show(show::Show),
     Run(run::Run),
+    RollBack(roll_back::RollBack),
     Kernels(kernels::Kernels),
     Stats(stats::Stats),
     Workers(workers::Workers),
@@ -54,6 +56,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Ls(command) => command.run(&context),
         Command::Show(command) => command.run(&context),
         Command::Run(command) => command.run(&context),
+        Command::RollBack(command) => command.run(&context),
         Command::Kernels(command) => command.run(&context),
         Command::Stats(command) => command.run(&context),
         Command::Workers(command) => command.run(&context),

@@ -6,4 +6,5 @@ mod alone;
 mod computing;
 mod demo;
 mod files;
+mod rolling_back;
 mod support;
