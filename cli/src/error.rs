@@ -35,6 +35,8 @@ pub(crate) enum CliError {
         expected: u64,
         actual: u64,
     },
+    #[error("not raw bytes but a .npy file, which tells its own type and shape: {}", path.display())]
+    RawNpy { path: PathBuf },
     #[error("no array can have this shape")]
     Layout(#[source] LayoutError),
     #[error("the file's name makes no name for an object: {}", path.display())]
@@ -82,6 +84,7 @@ impl CliError {
             | Self::NotAFile { .. }
             | Self::Npy { .. }
             | Self::RawLength { .. }
+            | Self::RawNpy { .. }
             | Self::Layout(_)
             | Self::NoStem { .. }
             | Self::DemoDtype { .. }
@@ -100,6 +103,7 @@ impl CliError {
                 source: NpyError::DataTruncated { .. },
                 ..
             } => Some("write or download the file again".to_owned()),
+            Self::RawNpy { .. } => Some("leave out --dtype and --shape".to_owned()),
             Self::NoStem { .. } => Some("choose a name: --name NAME".to_owned()),
             Self::DemoTooLarge { .. } => Some("a smaller array: --size 64MiB".to_owned()),
             Self::Arena(FilesError::NotFound { .. }) => Some("arenactl arena ls".to_owned()),

@@ -1,14 +1,15 @@
 //! A file that holds one array: `.npy`, or raw bytes whose type and shape the user tells.
 
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use arena_core::{ArrayLayout, Dtype};
 use rustix::fs::OFlags;
 
 use crate::error::CliError;
-use crate::npy::{ByteOrder, Header, NpyError};
+use crate::npy::{ByteOrder, Header, MAGIC, NpyError};
 use crate::progress::Progress;
 use crate::transfer::{self, Turn};
 
@@ -46,6 +47,11 @@ impl Source {
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
             return Err(CliError::NotAFile {
+                path: path.to_owned(),
+            });
+        }
+        if raw.is_some() && is_npy(&file, metadata.len()).map_err(failed)? {
+            return Err(CliError::RawNpy {
                 path: path.to_owned(),
             });
         }
@@ -106,6 +112,16 @@ impl Raw {
             })
         }
     }
+}
+
+/// Whether the file starts as `.npy` files do: its header would become elements.
+fn is_npy(file: &File, file_bytes: u64) -> io::Result<bool> {
+    let mut start = [0; MAGIC.len()];
+    if file_bytes < start.len() as u64 {
+        return Ok(false);
+    }
+    file.read_exact_at(&mut start, 0)?;
+    Ok(&start == MAGIC)
 }
 
 fn read_header(file: &mut File, file_bytes: u64) -> Result<Header, NpyError> {
@@ -187,6 +203,21 @@ mod tests {
             open(Dtype::Int16, Some(&[u64::MAX, 2])),
             Err(CliError::Layout(_))
         ));
+    }
+
+    #[test]
+    fn an_npy_file_is_not_read_as_raw_bytes() {
+        let raw = Raw {
+            dtype: Dtype::Uint8,
+            shape: None,
+        };
+        let npy = file_of(&encode_header(Dtype::Uint8, &[0], false));
+        assert!(matches!(
+            Source::open(npy.path(), Some(&raw)),
+            Err(CliError::RawNpy { .. })
+        ));
+        let short = file_of(b"\x93NUM");
+        assert!(Source::open(short.path(), Some(&raw)).is_ok());
     }
 
     #[test]

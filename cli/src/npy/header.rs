@@ -11,7 +11,8 @@ use super::literal::Cursor;
 /// The longest dictionary that is read. NumPy itself refuses more than 10,000 bytes unless told otherwise.
 pub const HEADER_BYTES_MAX: u64 = 1 << 16;
 
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// How every `.npy` file starts.
+pub const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
 /// What a `.npy` file says of the array it holds.
 #[derive(Clone, PartialEq, Eq, Debug)]

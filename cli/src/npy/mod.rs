@@ -13,4 +13,4 @@ mod literal;
 
 pub use descr::ByteOrder;
 pub use error::NpyError;
-pub use header::{HEADER_BYTES_MAX, Header, encode_header};
+pub use header::{HEADER_BYTES_MAX, Header, MAGIC, encode_header};
