@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use arena_client::{Error as ClientError, Failure};
 use arena_core::files::FilesError;
+use arena_core::protocol::ObjectState;
 use arena_core::{Dtype, LayoutError, NameError};
 use arenad::entry::chain;
 
@@ -170,6 +171,11 @@ fn advice_on(failure: &Failure) -> Option<String> {
         )),
         Failure::NoSuchObject { .. } => Some("arenactl ls".to_owned()),
         Failure::NoSuchKernel { .. } => Some("arenactl kernels".to_owned()),
+        // Only changes are refused because an object is sealed.
+        Failure::WrongState {
+            state: ObjectState::Sealed,
+            ..
+        } => Some("an object that can be changed: arenactl put --shared".to_owned()),
         Failure::LockTimeout { .. } => Some("arenactl locks".to_owned()),
         Failure::Poisoned { .. } => {
             Some("objects with before-images: arenactl roll-back NAME".to_owned())

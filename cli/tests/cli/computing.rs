@@ -99,6 +99,9 @@ fn shared_objects_are_updated_in_place() {
         std::fs::read(daemon.place.path("out.npy")).unwrap(),
         floats(&[2.5, 4.5, 6.5])
     );
+    daemon.run(&["put", "x.npy", "--name", "sealed"]).text();
+    let sealed = daemon.run(&["run", "scale_add", "sealed", "-p", "scale=2"]);
+    assert!(sealed.complaint(5).contains("put --shared"), "{sealed:?}");
 }
 
 #[test]
