@@ -1,4 +1,4 @@
-//! A progress bar for what takes longer than half a second, for people only.
+//! What goes on, for people only: a bar for what takes longer than half a second, and the step that is worked on.
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -51,6 +51,20 @@ impl Progress {
         bar.reset_elapsed();
         bar
     }
+}
+
+/// Works, with `step` on the terminal behind stderr meanwhile.
+pub(crate) fn during<R>(step: &'static str, work: impl FnOnce() -> R) -> R {
+    // Hidden unless stderr is a terminal.
+    let line = ProgressBar::new_spinner();
+    line.set_style(
+        ProgressStyle::with_template("{msg} ...")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
+    line.set_message(step);
+    let result = work();
+    line.finish_and_clear();
+    result
 }
 
 impl Drop for Progress {

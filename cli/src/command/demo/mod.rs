@@ -22,6 +22,7 @@ use clap::Args;
 
 use crate::context::Context;
 use crate::error::CliError;
+use crate::progress::during;
 use crate::source::Source;
 use numbers::Float;
 use plan::Plan;
@@ -72,7 +73,9 @@ impl Demo {
         let plan = Plan::new::<f64>(elements, self.workers)?;
         let threads = thread::available_parallelism().map_or(1, usize::from);
         run::run::<f64>(&plan, |elements| {
-            numbers::generate(elements, threads);
+            during("making the numbers", || {
+                numbers::generate(elements, threads);
+            });
             Ok(())
         })
     }

@@ -14,6 +14,7 @@ use super::report::{Checks, Report, gb_per_s};
 use super::serialised::{COPIES, Pool};
 use crate::error::CliError;
 use crate::measure::{limits, memory};
+use crate::progress::during;
 use crate::value;
 
 /// How often a reduction is run; the best time counts, as for the limits it is judged by.
@@ -24,28 +25,41 @@ pub(super) fn run<T: Float>(
     plan: &Plan,
     load: impl FnOnce(&mut [T]) -> Result<(), CliError>,
 ) -> Result<Report, CliError> {
-    let (client, start) = start(plan)?;
+    let (client, start) = during("starting a daemon", || start(plan))?;
     let workers = client.worker_count()?;
     let mut elements = vec![T::zeroed(); plan.elements as usize];
     load(&mut elements)?;
-    let reference = Reference::of(&elements);
-    let (serialised_sum, serialised) = sum_serialised(&elements, workers)?;
-    let (object, put_first, put) = put_twice(&client, &elements)?;
+    let reference = during("computing in one process, to compare with", || {
+        Reference::of(&elements)
+    });
+    let (serialised_sum, serialised) = during("computing the serialising way", || {
+        sum_serialised(&elements, workers)
+    })?;
+    let (object, put_first, put) = during("putting the array into the arena", || {
+        put_twice(&client, &elements)
+    })?;
     drop(elements);
 
     let mut jobs = Jobs::new(&client);
     let mut sum = Reduction::of("sum");
     let mut std = Reduction::of("std");
     let mut read = Duration::MAX;
-    for _ in 0..REPETITIONS {
-        sum.run(&mut jobs, &object)?;
-        std.run(&mut jobs, &object)?;
-        // In turns, so that what else the machine does weighs on the limit too.
-        read = read.min(limits::read_once(object.bytes()));
-    }
+    during("running sum and std", || {
+        for _ in 0..REPETITIONS {
+            sum.run(&mut jobs, &object)?;
+            std.run(&mut jobs, &object)?;
+            // In turns, so that what else the machine does weighs on the limit too.
+            read = read.min(limits::read_once(object.bytes()));
+        }
+        Ok::<(), CliError>(())
+    })?;
     let memory_total_bytes = memory_total(&client)?;
-    let copy = copy_limit::<T>(&client, plan, &object)?;
-    let (is_update_right, update) = update::<T>(&client, &mut jobs, plan, &object)?;
+    let copy = during("measuring how fast memory is copied", || {
+        copy_limit::<T>(&client, plan, &object)
+    })?;
+    let (is_update_right, update) = during("updating a shared array in place", || {
+        update::<T>(&client, &mut jobs, plan, &object)
+    })?;
 
     let bytes = object.layout().extent_bytes();
     let size = size_of::<T>() as u64;
