@@ -16,7 +16,7 @@ use super::event_loop::{EventLoop, Tunables, Wiring};
 use super::listener::{ListenError, Listener};
 use super::locks::Locks;
 use super::recover;
-use crate::config::{Config, ConfigError, Size};
+use crate::config::{ArenaSection, Config, ConfigError, Size};
 use crate::exit::Exit;
 use crate::log::Log;
 use crate::sigbus;
@@ -147,7 +147,9 @@ fn open(config: &Config, is_private: bool, listener: &Listener) -> Result<Opened
     sigbus::register(table.addresses());
     sigbus::register(area.addresses());
     let geometry = table.geometry();
-    if geometry.arena_bytes() != spec.geometry.arena_bytes() && found.is_some() {
+    // The default is a share of the memory, which nobody asked for and which changes with the machine.
+    let is_asked = config.arena.size != ArenaSection::default().size;
+    if is_asked && geometry.arena_bytes() != spec.geometry.arena_bytes() && found.is_some() {
         tracing::warn!(
             bytes = geometry.arena_bytes(),
             asked_bytes = spec.geometry.arena_bytes(),
