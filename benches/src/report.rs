@@ -68,6 +68,19 @@ impl Report {
             .iter()
             .find(|row| row.section == section && row.work == against)
             .map_or(f64::NAN, |row| row.figure);
+        self.beside(section, work, (figure, base), unit, against, goal);
+    }
+
+    /// Adds a figure of ours with the one it was measured in turns with.
+    pub(crate) fn beside(
+        &mut self,
+        section: &'static str,
+        work: &str,
+        (figure, base): (f64, f64),
+        unit: &'static str,
+        against: &str,
+        goal: Option<&'static str>,
+    ) {
         self.rows.push(Row {
             section,
             work: work.to_owned(),
