@@ -23,6 +23,7 @@ mod source;
 mod transfer;
 mod units;
 mod value;
+mod wrap;
 
 use std::ffi::OsString;
 use std::path::Path;

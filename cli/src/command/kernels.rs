@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::screen::{Column, table};
 use crate::value;
+use crate::wrap::{terminal_width, wrapped};
 
 /// List the kernels, or tell all about one
 #[derive(Args, Debug)]
@@ -92,13 +93,17 @@ fn help_text(kernel: &KernelInfo) -> String {
         .iter()
         .map(|input| input.name.as_str())
         .collect();
-    format!(
+    let text = format!(
         "{}\n\nUsage: arenactl run {} {}{}",
         kernel.help.trim(),
         kernel.name,
         inputs.join(" ").to_uppercase(),
         usage_of_params(&kernel.params)
-    )
+    );
+    match terminal_width() {
+        Some(width) => wrapped(&text, width),
+        None => text,
+    }
 }
 
 fn usage_of_params(params: &[ParamInfo]) -> String {
