@@ -28,11 +28,13 @@ pub(crate) fn wrapped(text: &str, width: usize) -> String {
             lines.push(" ".repeat(indent));
         }
         let hanging = if indent > 0 { indent + HANGING } else { 0 };
-        for word in content.split_whitespace() {
+        // Two blanks between a name and its description are a word without letters.
+        for word in content.split(' ') {
             add_word(&mut lines, word, hanging, width);
         }
         is_open = indent == 0 && !content.is_empty();
     }
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
     lines.join("\n")
 }
 
@@ -53,14 +55,14 @@ mod tests {
 
     #[test]
     fn paragraphs_are_broken_anew_and_lists_stay_lists() {
-        let text = "one two three four\nfive\n\nInputs:\n  a is a long one\n  b\n\nend";
+        let text = "one two three four\nfive\n\nInputs:\n  a  is a long one\n  b\n\nend";
         assert_eq!(
             wrapped(text, 11),
-            "one two\nthree four\nfive\n\nInputs:\n  a is a\n    long\n    one\n  b\n\nend"
+            "one two\nthree four\nfive\n\nInputs:\n  a  is a\n    long\n    one\n  b\n\nend"
         );
         assert_eq!(
             wrapped(text, 80),
-            "one two three four five\n\nInputs:\n  a is a long one\n  b\n\nend"
+            "one two three four five\n\nInputs:\n  a  is a long one\n  b\n\nend"
         );
     }
 
