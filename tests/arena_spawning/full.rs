@@ -52,10 +52,9 @@ fn within_8_mib() {
     let done = groomer.populate(0..32).unwrap();
     assert_eq!(done.shortage, Some(Shortage::Filesystem));
     assert!((1..4).contains(&done.huge.len()), "{done:?}");
-    assert_eq!(
-        groomer.populate(20..21).unwrap().shortage,
-        Some(Shortage::Filesystem)
-    );
+    // A collapse needs room beside the pages it replaces, so a block or two may still fit; twelve don't.
+    let short = (20..32).find_map(|block| groomer.populate(block..block + 1).unwrap().shortage);
+    assert_eq!(short, Some(Shortage::Filesystem));
 
     // What is left of the file system goes to rows and cells, until neither has room.
     let row = |index: u32| object_row(u64::from(index) * 4096, 1, 1, ObjectState::Sealed);

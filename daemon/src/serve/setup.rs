@@ -194,8 +194,11 @@ fn arena_spec(config: &Config, is_private: bool) -> Result<ArenaSpec, ServeError
         Some(dir) => Backing::Directory(dir.clone()),
         None => Backing::Named,
     };
-    // Whole blocks; what is beyond all bounds is refused as it is.
-    let bytes = bytes.checked_next_multiple_of(BLOCK_BYTES).unwrap_or(bytes);
+    // Whole blocks; what is out of bounds, on either side, is refused as it is.
+    let bytes = match bytes.checked_next_multiple_of(BLOCK_BYTES) {
+        Some(rounded) if bytes >= BLOCK_BYTES => rounded,
+        _ => bytes,
+    };
     Ok(ArenaSpec {
         name: shown_name(config, is_private)
             .parse()

@@ -38,7 +38,7 @@ fn wrong_options_and_files_have_codes_of_their_own() {
     let file = file.to_str().unwrap();
     for (options, code, word) in [
         (vec!["--arena", "a/b"], 2, "arena's name"),
-        (vec!["--size", "8"], 2, "8GiB"),
+        (vec!["--size", "8 parsecs"], 2, "8GiB"),
         (vec!["--workers", "0"], 2, "workers"),
         (vec!["--nonsense"], 2, "nonsense"),
         (
@@ -60,13 +60,15 @@ fn wrong_options_and_files_have_codes_of_their_own() {
 }
 
 #[test]
-fn a_size_beyond_all_bounds_is_a_usage_error() {
-    let dir = private_dir();
-    let mut command = Daemon::command(dir.path());
-    let mut daemon = Daemon::spawn(command.args(["--size", "1000TiB"]), dir.path());
-    let (code, log) = daemon.wait_for_exit();
-    assert_eq!(code, 2, "{log}");
-    assert!(log.contains("2 MiB and 64 TiB"), "{log}");
+fn a_size_out_of_bounds_is_a_usage_error() {
+    for size in ["1000TiB", "8"] {
+        let dir = private_dir();
+        let mut command = Daemon::command(dir.path());
+        let mut daemon = Daemon::spawn(command.args(["--size", size]), dir.path());
+        let (code, log) = daemon.wait_for_exit();
+        assert_eq!(code, 2, "{log}");
+        assert!(log.contains("2 MiB and 64 TiB"), "{log}");
+    }
 }
 
 #[test]
