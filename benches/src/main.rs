@@ -1,6 +1,7 @@
 //! arenad beside the hardware and beside what a user would pick instead, in one run. docs/BENCHMARKS.md says how to read it.
 
 mod arena;
+mod deaths;
 mod effort;
 mod kernels;
 mod locks;
@@ -53,6 +54,8 @@ enum Section {
     Pages,
     /// Many workers, many objects, a huge arena; cold start.
     Scale,
+    /// Killed workers and daemons.
+    Deaths,
 }
 
 /// The children that benches start.
@@ -106,6 +109,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     if wanted(Section::Scale) {
         scale::run(rounds, &mut report)?;
+    }
+    if wanted(Section::Deaths) {
+        deaths::run(rounds, &mut report)?;
     }
     if arguments.json {
         println!("{}", report.json());
